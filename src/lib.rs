@@ -1,0 +1,12 @@
+//! wavegate keeps schema and code in step on Kubernetes.
+//!
+//! It is an admission webhook and the same engine as a linter: new application code cannot roll out before
+//! its database migration has completed, and a migration cannot run in a way that is unsafe to fail.
+//!
+//! ```text
+//! domain   <- cluster <- policy <- engine, admission <- check | server <- cli <- main
+//! (words)     (state)    (rules)   (decide, wire)       (offline | I/O, feature `serve`)
+//! ```
+//!
+//! A reader follows a request in one direction: bytes, [`admission::Admission`], [`engine::Decision`], bytes.
+

@@ -1,0 +1,3 @@
+//! The `wavegate` program.
+
+fn main() {}
