@@ -10,3 +10,4 @@
 //!
 //! A reader follows a request in one direction: bytes, [`admission::Admission`], [`engine::Decision`], bytes.
 
+pub mod domain;

@@ -1,0 +1,10 @@
+//! The words of the field, each parsed once.
+//!
+//! Nothing here knows a rule, a cluster or the wire. A value that exists is valid: parsing is the only
+//! way to make one, and what the sources allow to be wrong (an unknown hook, a malformed wave) is kept
+//! beside the valid part so that a rule can point at it.
+
+pub mod command;
+pub mod runner;
+pub mod shell;
+pub mod waiter;

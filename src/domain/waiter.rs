@@ -1,0 +1,168 @@
+//! Commands that wait for a database or a port.
+
+mod loops;
+
+use std::time::Duration;
+
+use super::runner::{file_name, is_waiter_name, listed, wrapper};
+
+pub(super) use loops::{Literals, waiting_loop};
+
+/// A command that waits until something can be reached.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Waiter {
+    /// What waits.
+    pub tool: &'static str,
+    /// The longest that it waits, as far as the command tells; the time that a single attempt takes is not
+    /// counted. `None` where nothing bounds it, or nothing that can be read.
+    pub bound: Option<Duration>,
+}
+
+impl Waiter {
+    fn new(tool: &'static str, bound: Option<Duration>) -> Self {
+        Self { tool, bound }
+    }
+
+    /// Two waits in a row.
+    pub(super) fn then(&mut self, next: &Self) {
+        self.bound = self.bound.zip(next.bound).map(|(first, second)| first.saturating_add(second));
+    }
+
+    /// A wait that something else ends at the latest.
+    pub(super) fn within(&mut self, limit: Duration) {
+        self.bound = Some(self.bound.map_or(limit, |bound| bound.min(limit)));
+    }
+}
+
+/// A waiter and the command that it runs afterwards.
+pub(super) struct Waiting<'a> {
+    pub(super) waiter: Waiter,
+    pub(super) then: Option<&'a [&'a str]>,
+}
+
+/// A script that waits, by its name. What it waits for and how it goes on, only the script knows.
+pub(super) const SCRIPT: &str = "wait script";
+
+/// Verbs by which an app's own program waits for its database.
+const VERBS: &str = "\
+    wait-for-db wait_for_db wait-for-database wait_for_database wait-db wait_db waitfordb db:wait
+    db:wait_for_db db:wait_for_database";
+
+/// Programs that wait and then run a command: names, tool, option of the bound, its default in seconds.
+/// Source: each tool's documentation.
+const WAITERS: &[(&str, &str, &str, u64)] = &[
+    ("wait-for-it wait-for-it.sh wait_for_it.sh", "wait-for-it", "-t --timeout", 15),
+    ("wait-for wait-for.sh", "wait-for", "-t --timeout", 15),
+    ("wait4x", "wait4x", "-t --timeout", 10),
+    ("dockerize", "dockerize", "-timeout --timeout", 10),
+];
+
+/// Reads a command that waits.
+pub(super) fn read<'a>(program: &str, args: &'a [&'a str]) -> Option<Waiting<'a>> {
+    let name = file_name(program);
+    let separator = args.iter().position(|arg| *arg == "--");
+    let behind = separator.and_then(|at| args.get(at + 1..));
+    if let Some((_, tool, options, default)) =
+        WAITERS.iter().find(|(names, ..)| listed(names, name))
+    {
+        let waiter = Waiter::new(tool, bound(args, options, Some(*default)));
+        let is_dockerize = *tool == "dockerize";
+        let waits = args.iter().any(|arg| arg.trim_start_matches('-').starts_with("wait"));
+        let then = behind.or_else(|| is_dockerize.then(|| wrapper::skip_options(args, DOCKERIZE)));
+        return (waits || !is_dockerize).then_some(Waiting { waiter, then });
+    }
+    if name != "wait_for.sh" && program != "wait" && is_waiter_name(name) {
+        let waiter = Waiter::new(SCRIPT, bound(args, "--timeout", None));
+        return Some(Waiting { waiter, then: behind.or(Some(args)) });
+    }
+    read_alone(name, args).map(|waiter| Waiting { waiter, then: None })
+}
+
+/// Waiters that run nothing afterwards.
+fn read_alone(name: &str, args: &[&str]) -> Option<Waiter> {
+    let first = args.iter().find(|arg| !arg.starts_with('-')).copied().unwrap_or_default();
+    let has = |option: &str| args.iter().any(|arg| arg.starts_with(option));
+    let (tool, bound) = match name {
+        "pg_isready" => ("pg_isready", bound(args, "-t --timeout", Some(3))),
+        "mysqladmin" if has("--wait") => ("mysqladmin", None),
+        "kubectl" | "oc" if first == "wait" => ("kubectl wait", bound(args, "--timeout", Some(30))),
+        "airflow" if args.contains(&"check-migrations") => {
+            ("airflow", bound(args, "-t --migration-wait-timeout", Some(60)))
+        }
+        "dbmate" if first == "wait" || args.contains(&"--wait") => {
+            ("dbmate", bound(args, "--wait-timeout", Some(60)))
+        }
+        "flyway" if has("-connectRetries=") => ("flyway", None),
+        // Of the OpenStack charts: its dependencies stand in the environment.
+        "kubernetes-entrypoint" => ("kubernetes-entrypoint", None),
+        "wait_for.sh" | "k8s-wait-for" => ("k8s-wait-for", None),
+        _ => return None,
+    };
+    Some(Waiter::new(tool, bound))
+}
+
+/// The bound that an option gives, else the default in seconds. 0 means none.
+fn bound(args: &[&str], options: &str, default: Option<u64>) -> Option<Duration> {
+    match option(args, options) {
+        Some(text) => seconds(text).filter(|bound| !bound.is_zero()),
+        None => default.map(Duration::from_secs),
+    }
+}
+
+/// The waiter that a program is by its verb: `manage.py wait_for_db`, `npm run wait-for-db`.
+pub(super) fn read_verb(name: &str, args: &[&str]) -> Option<Waiter> {
+    let waits = is_waiter_name(name) || args.iter().take(4).any(|arg| listed(VERBS, arg));
+    waits.then(|| Waiter::new("wait command", bound(args, "--timeout -t", None)))
+}
+
+const DOCKERIZE: &str = "\
+    -wait -timeout -wait-retry-interval -wait-http-header -template -stdout -stderr -poll -delims
+    -env -env-section -multiline -exit-code --wait --timeout";
+
+/// Programs that tell by their status whether something can be reached.
+pub(super) const PROBES: &str = "\
+    nc ncat netcat pg_isready mysqladmin mariadb-admin mysql mariadb psql redis-cli valkey-cli
+    mongosh mongo cqlsh clickhouse-client curl wget nslookup getent dig host telnet ping sqlcmd
+    rabbitmq-diagnostics tcping";
+
+/// The value of an option: `-t 30`, `-t30`, `--timeout=30`.
+fn option<'a>(args: &[&'a str], names: &str) -> Option<&'a str> {
+    let options = args.split(|arg| *arg == "--").next().unwrap_or_default();
+    options.iter().enumerate().find_map(|(at, arg)| {
+        names.split_ascii_whitespace().find_map(|name| {
+            let rest = arg.strip_prefix(name)?;
+            match rest.strip_prefix('=') {
+                Some(value) => Some(value),
+                None if rest.is_empty() => options.get(at + 1).copied(),
+                None if name.len() == 2 => Some(rest),
+                None => None,
+            }
+        })
+    })
+}
+
+/// Reads `30`, `0.5`, `30s`, `2m`, `1h`, `500ms`, `1m30s`. A number alone means seconds.
+pub(super) fn seconds(text: &str) -> Option<Duration> {
+    const LONGEST: f64 = 1e9;
+    let (mut total, mut rest) = (0.0, text.trim());
+    if rest.is_empty() {
+        return None;
+    }
+    while !rest.is_empty() {
+        let end = rest.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(rest.len());
+        let (number, after) = rest.split_at(end);
+        let end = after.find(|c: char| c.is_ascii_digit()).unwrap_or(after.len());
+        let (unit, after) = after.split_at(end);
+        let factor = match unit {
+            "" | "s" => 1.0,
+            "ms" => 0.001,
+            "m" => 60.0,
+            "h" => 3600.0,
+            "d" => 86400.0,
+            _ => return None,
+        };
+        total += number.parse::<f64>().ok()? * factor;
+        rest = after;
+    }
+    (total.is_finite() && (0.0..=LONGEST).contains(&total)).then(|| Duration::from_secs_f64(total))
+}
