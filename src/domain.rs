@@ -4,7 +4,12 @@
 //! way to make one, and what the sources allow to be wrong (an unknown hook, a malformed wave) is kept
 //! beside the valid part so that a rule can point at it.
 
+pub mod argocd;
 pub mod command;
+pub mod image;
+pub mod keys;
+pub mod manifest;
 pub mod runner;
 pub mod shell;
+pub mod text;
 pub mod waiter;

@@ -1,0 +1,217 @@
+//! The fields of Kubernetes objects that wavegate reads, borrowed from their JSON.
+//!
+//! These are not the full API types: unknown fields are skipped unread, so that a newer API server's
+//! objects decode, and a request is decided in microseconds. `null` is the zero value everywhere, as for
+//! the API server.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::Deserialize;
+use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
+use serde_json::value::RawValue;
+
+use super::text::{Text, null_as_default};
+
+mod pod;
+mod workload;
+
+pub use pod::{
+    Container, ContainerPlace, EnvVar, ExitCodes, FailureRule, PodFailurePolicy, PodOs,
+    PodSecurityContext, PodSpec, PodTemplate, RestartRule,
+};
+pub use workload::{
+    CanaryStrategy, CronJobManifest, IntOrPercent, RollingUpdate, ServiceManifest, ServicePort,
+    ServiceSpec, Strategy, WorkloadManifest, WorkloadSpec,
+};
+
+/// `kubectl apply` keeps a copy of the whole manifest here. wavegate never reads it, and unescaping it
+/// would cost more than decoding the rest of the object.
+const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
+
+/// Labels or annotations.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct StringMap<'a>(BTreeMap<Text<'a>, Text<'a>>);
+
+impl StringMap<'_> {
+    /// The value of a key.
+    pub fn get(&self, key: &str) -> Option<&str> {
+        self.0.get(key).map(Text::as_str)
+    }
+
+    /// All entries, in the order of their keys.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().map(|(key, value)| (key.as_str(), value.as_str()))
+    }
+
+    /// Whether there is no entry at all.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl std::borrow::Borrow<str> for Text<'_> {
+    fn borrow(&self) -> &str {
+        self.as_str()
+    }
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for StringMap<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct MapVisitor;
+
+        impl<'de> Visitor<'de> for MapVisitor {
+            type Value = StringMap<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a map of strings")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Self::Value, A::Error> {
+                let mut map = BTreeMap::new();
+                while let Some(key) = access.next_key::<Text<'de>>()? {
+                    if key.as_str() == LAST_APPLIED {
+                        access.next_value::<IgnoredAny>()?;
+                    } else if let Some(value) = access.next_value::<Option<Text<'de>>>()? {
+                        map.insert(key, value);
+                    }
+                }
+                Ok(StringMap(map))
+            }
+        }
+
+        deserializer.deserialize_map(MapVisitor)
+    }
+}
+
+/// `metadata` of an object or of a pod template.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", bound(deserialize = "'de: 'a"))]
+pub struct Metadata<'a> {
+    /// Absent in mutating requests for objects with a `generateName`.
+    #[serde(default)]
+    pub name: Option<Text<'a>>,
+    /// Prefix of a name that the API server completes.
+    #[serde(default)]
+    pub generate_name: Option<Text<'a>>,
+    /// Absent offline where the manifest leaves it to the client.
+    #[serde(default)]
+    pub namespace: Option<Text<'a>>,
+    /// Labels.
+    #[serde(default, deserialize_with = "null_as_default")]
+    pub labels: StringMap<'a>,
+    /// Annotations, without `kubectl apply`'s copy of the manifest.
+    #[serde(default, deserialize_with = "null_as_default")]
+    pub annotations: StringMap<'a>,
+    /// Owners; a Job of a CronJob names it here.
+    #[serde(default, deserialize_with = "null_as_default")]
+    pub owner_references: Vec<OwnerReference<'a>>,
+    /// Set once the object is being deleted.
+    #[serde(default)]
+    pub deletion_timestamp: Option<Text<'a>>,
+}
+
+impl Metadata<'_> {
+    /// The name, else the `generateName` prefix followed by `*`, else `?`.
+    pub fn display_name(&self) -> String {
+        let named = |text: &Option<Text<'_>>| {
+            text.as_deref().filter(|text| !text.is_empty()).map(str::to_owned)
+        };
+        named(&self.name)
+            .or_else(|| named(&self.generate_name).map(|prefix| prefix + "*"))
+            .unwrap_or_else(|| "?".to_owned())
+    }
+}
+
+/// One entry of `metadata.ownerReferences`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(bound(deserialize = "'de: 'a"))]
+pub struct OwnerReference<'a> {
+    /// Kind of the owner, such as `CronJob`.
+    #[serde(default, deserialize_with = "null_as_default")]
+    pub kind: Text<'a>,
+}
+
+/// A `batch/v1` Job.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(bound(deserialize = "'de: 'a"))]
+pub struct JobManifest<'a> {
+    /// Object metadata.
+    #[serde(default, deserialize_with = "null_as_default")]
+    pub metadata: Metadata<'a>,
+    /// Job specification.
+    #[serde(default, deserialize_with = "null_as_default")]
+    pub spec: JobSpec<'a>,
+}
+
+/// `spec` of a Job. A field that is absent here was absent or `null`; the API server fills its defaults in
+/// before admission, so offline and admitted objects differ in just that.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", bound(deserialize = "'de: 'a"))]
+pub struct JobSpec<'a> {
+    /// Default 1.
+    #[serde(default)]
+    pub parallelism: Option<i64>,
+    /// Default 1, where `parallelism` is absent too.
+    #[serde(default)]
+    pub completions: Option<i64>,
+    /// `NonIndexed` (default) or `Indexed`.
+    #[serde(default)]
+    pub completion_mode: Option<Text<'a>>,
+    /// Default 6.
+    #[serde(default)]
+    pub backoff_limit: Option<i64>,
+    /// Seconds over all pods, counted from the Job's start, image pull and init containers included.
+    #[serde(default)]
+    pub active_deadline_seconds: Option<i64>,
+    /// Seconds after which the TTL controller deletes the finished Job.
+    #[serde(default)]
+    pub ttl_seconds_after_finished: Option<i64>,
+    /// Default false.
+    #[serde(default)]
+    pub suspend: Option<bool>,
+    /// What to do about particular pod failures.
+    #[serde(default)]
+    pub pod_failure_policy: Option<PodFailurePolicy<'a>>,
+    /// The pods.
+    #[serde(default, deserialize_with = "null_as_default")]
+    pub template: PodTemplate<'a>,
+}
+
+/// The text of a field that is kept unread.
+pub type Raw<'a> = &'a RawValue;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn null_is_the_zero_value_everywhere() {
+        let job: JobManifest<'_> = serde_json::from_str(
+            r#"{"metadata":{"labels":null,"annotations":{"a":null,"b":"c"},"ownerReferences":null},
+                "spec":{"backoffLimit":null,"template":{"metadata":null,"spec":{"containers":null,"initContainers":null}}}}"#,
+        )
+        .unwrap();
+        assert_eq!(job.spec.backoff_limit, None);
+        assert_eq!(job.metadata.annotations.iter().collect::<Vec<_>>(), [("b", "c")]);
+        assert!(job.spec.template.spec.containers.is_empty());
+    }
+
+    #[test]
+    fn the_last_applied_copy_is_not_kept() {
+        let metadata: Metadata<'_> = serde_json::from_str(
+            r#"{"annotations":{"kubectl.kubernetes.io/last-applied-configuration":"{\"x\":1}\n","z":"1"}}"#,
+        )
+        .unwrap();
+        assert_eq!(metadata.annotations.iter().collect::<Vec<_>>(), [("z", "1")]);
+    }
+
+    #[test]
+    fn display_name_tells_generated_names() {
+        let cases = [(r#"{"name":"a"}"#, "a"), (r#"{"generateName":"a-"}"#, "a-*"), ("{}", "?")];
+        for (json, want) in cases {
+            let metadata: Metadata<'_> = serde_json::from_str(json).unwrap();
+            assert_eq!(metadata.display_name(), want);
+        }
+    }
+}
