@@ -7,9 +7,13 @@
 pub mod argocd;
 pub mod command;
 pub mod image;
+pub mod job;
 pub mod keys;
 pub mod manifest;
+pub mod role;
 pub mod runner;
 pub mod shell;
+pub mod stamp;
 pub mod text;
 pub mod waiter;
+pub mod workload;
