@@ -10,4 +10,5 @@
 //!
 //! A reader follows a request in one direction: bytes, [`admission::Admission`], [`engine::Decision`], bytes.
 
+pub mod cluster;
 pub mod domain;

@@ -1,0 +1,239 @@
+//! Which migration gates which workload.
+
+use std::fmt;
+
+use super::state::{ClusterState, MigrationFacts, Ties, WorkloadFacts};
+use crate::domain::image::ImageRef;
+
+/// Why a migration and a workload belong together.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PairReason {
+    /// Both carry `wavegate.dev/app` with this value.
+    App(String),
+    /// Both use an image of this repository.
+    Repository(String),
+    /// Both are of one Application or instance and their different images have this tag: likely, no more.
+    SameTag(String),
+}
+
+impl PairReason {
+    /// Whether the pair is sure enough for a rule to deny.
+    pub fn is_sure(&self) -> bool {
+        !matches!(self, Self::SameTag(_))
+    }
+}
+
+impl fmt::Display for PairReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::App(app) => write!(f, "both are labelled wavegate.dev/app: {app}"),
+            Self::Repository(repository) => write!(f, "both use the image repository {repository}"),
+            Self::SameTag(tag) => write!(
+                f,
+                "both are part of one application and their images share the tag {tag}; label both wavegate.dev/app to make it sure"
+            ),
+        }
+    }
+}
+
+/// A migration and a workload that it gates.
+#[derive(Clone, Debug)]
+pub struct Pair<'s> {
+    /// The migration.
+    pub migration: &'s MigrationFacts,
+    /// Why it gates the workload.
+    pub reason: PairReason,
+}
+
+/// Decides whether a migration gates a workload, by the first of three ties that holds: the explicit app,
+/// the image repository, the same tag within one application. Different explicit apps never pair.
+pub fn pair(
+    migration: &MigrationFacts,
+    workload: &WorkloadFacts,
+    is_floating: impl Fn(&ImageRef) -> bool,
+) -> Option<PairReason> {
+    if migration.key.namespace != workload.key.namespace {
+        return None;
+    }
+    if let (Some(left), Some(right)) = (&migration.ties.app, &workload.ties.app) {
+        return (left == right).then(|| PairReason::App(left.clone()));
+    }
+    let scope = shared_scope(&migration.ties, &workload.ties);
+    let image = migration.image.as_ref()?;
+    if scope == Scope::Different {
+        return None;
+    }
+    if workload.images.iter().any(|other| other.same_repository(image)) {
+        return Some(PairReason::Repository(image.repository()));
+    }
+    let same_tag = |other: &ImageRef| {
+        other.digest().is_none() && image.digest().is_none() && other.tag() == image.tag()
+    };
+    let likely =
+        scope == Scope::Same && !is_floating(image) && workload.images.iter().any(same_tag);
+    likely.then(|| PairReason::SameTag(image.tag_or_latest().to_owned()))
+}
+
+/// Every migration in view that gates the workload.
+pub fn pairs_of<'s>(
+    state: &'s ClusterState,
+    workload: &WorkloadFacts,
+    is_floating: impl Fn(&ImageRef) -> bool,
+) -> Vec<Pair<'s>> {
+    let reason_for = |migration| pair(migration, workload, &is_floating);
+    let migrations = state.migrations().iter();
+    migrations
+        .filter_map(|migration| Some(Pair { reason: reason_for(migration)?, migration }))
+        .collect()
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Scope {
+    Same,
+    Different,
+    Unknown,
+}
+
+/// Two releases of one image in a namespace do not gate each other: the Application tells them apart where
+/// both carry one, else the instance label where both carry that.
+fn shared_scope(left: &Ties, right: &Ties) -> Scope {
+    let by_application = left.application.as_ref().zip(right.application.as_ref());
+    let by_instance = left.instance.as_ref().zip(right.instance.as_ref());
+    match by_application.or(by_instance) {
+        Some((left, right)) if left == right => Scope::Same,
+        Some(_) => Scope::Different,
+        None => Scope::Unknown,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cluster::ObjectKey;
+    use crate::domain::argocd::Ordering;
+    use crate::domain::role::Confidence;
+
+    struct Side {
+        app: Option<&'static str>,
+        application: Option<&'static str>,
+        instance: Option<&'static str>,
+        image: &'static str,
+    }
+
+    const PLAIN: Side =
+        Side { app: None, application: None, instance: None, image: "myapp/api:v1" };
+
+    fn ties(side: &Side) -> Ties {
+        Ties {
+            app: side.app.map(str::to_owned),
+            application: side.application.map(str::to_owned),
+            instance: side.instance.map(str::to_owned),
+            release: None,
+        }
+    }
+
+    fn key(kind: &'static str, namespace: &str) -> ObjectKey {
+        ObjectKey { kind, namespace: namespace.to_owned(), name: "x".to_owned() }
+    }
+
+    fn paired(migration: &Side, workload: &Side) -> Option<PairReason> {
+        let migration = MigrationFacts {
+            key: key("Job", "shop"),
+            ties: ties(migration),
+            image: ImageRef::parse(migration.image).ok(),
+            ordering: Ordering::default(),
+            confidence: Confidence::Strong,
+        };
+        let workload = WorkloadFacts {
+            key: key("Deployment", "shop"),
+            ties: ties(workload),
+            images: vec![
+                ImageRef::parse("sidecar/proxy:3").unwrap(),
+                ImageRef::parse(workload.image).unwrap(),
+            ],
+        };
+        pair(&migration, &workload, |image| image.tag_or_latest() == "latest")
+    }
+
+    #[test]
+    fn the_first_tie_that_holds_decides() {
+        let repository = || Some(PairReason::Repository("docker.io/myapp/api".to_owned()));
+        let app = |name: &str| Some(PairReason::App(name.to_owned()));
+        let tag = |tag: &str| Some(PairReason::SameTag(tag.to_owned()));
+        let other = "myapp/other:v1";
+        let cases = [
+            (
+                "the recipe: only the repository",
+                PLAIN,
+                Side { image: "myapp/api:v2", ..PLAIN },
+                repository(),
+            ),
+            ("nothing shared", PLAIN, Side { image: other, ..PLAIN }, None),
+            (
+                "explicit app, other image",
+                Side { app: Some("shop"), ..PLAIN },
+                Side { app: Some("shop"), image: other, ..PLAIN },
+                app("shop"),
+            ),
+            (
+                "different explicit apps",
+                Side { app: Some("a"), ..PLAIN },
+                Side { app: Some("b"), ..PLAIN },
+                None,
+            ),
+            ("app on one side only", Side { app: Some("a"), ..PLAIN }, PLAIN, repository()),
+            (
+                "two releases of one chart",
+                Side { instance: Some("a"), ..PLAIN },
+                Side { instance: Some("b"), ..PLAIN },
+                None,
+            ),
+            ("instance on one side", Side { instance: Some("a"), ..PLAIN }, PLAIN, repository()),
+            (
+                "application before instance",
+                Side { application: Some("x"), instance: Some("a"), ..PLAIN },
+                Side { application: Some("x"), instance: Some("b"), ..PLAIN },
+                repository(),
+            ),
+            (
+                "same tag in one instance",
+                Side { instance: Some("a"), ..PLAIN },
+                Side { instance: Some("a"), image: other, ..PLAIN },
+                tag("v1"),
+            ),
+            ("same tag, no scope", PLAIN, Side { image: other, ..PLAIN }, None),
+            (
+                "a chart's database",
+                Side { instance: Some("a"), ..PLAIN },
+                Side { instance: Some("a"), image: "redis:7", ..PLAIN },
+                None,
+            ),
+            (
+                "floating tags say nothing",
+                Side { instance: Some("a"), image: "a/m:latest", ..PLAIN },
+                Side { instance: Some("a"), image: "a/b:latest", ..PLAIN },
+                None,
+            ),
+        ];
+        for (name, migration, workload, want) in cases {
+            assert_eq!(paired(&migration, &workload), want, "{name}");
+        }
+    }
+
+    #[test]
+    fn namespaces_never_pair() {
+        let migration = MigrationFacts {
+            key: key("Job", "a"),
+            ties: Ties::default(),
+            image: ImageRef::parse("myapp/api:v1").ok(),
+            ordering: Ordering::default(),
+            confidence: Confidence::Strong,
+        };
+        let workload = WorkloadFacts {
+            key: key("Deployment", "b"),
+            ties: Ties::default(),
+            images: vec![ImageRef::parse("myapp/api:v1").unwrap()],
+        };
+        assert_eq!(pair(&migration, &workload, |_| false), None);
+    }
+}
