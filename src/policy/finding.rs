@@ -1,0 +1,136 @@
+//! What a rule says about an object.
+
+use std::fmt;
+
+use super::rule::Rule;
+
+/// What a finding does to the request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Effect {
+    /// It refuses the request.
+    Deny,
+    /// It is told to the client.
+    Warn,
+}
+
+impl Effect {
+    /// Name in output.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Deny => "deny",
+            Self::Warn => "warn",
+        }
+    }
+}
+
+/// What a rule found, before the engine decides what it does to the request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// Field path, such as `spec.backoffLimit`.
+    pub path: String,
+    /// What was found and what is wanted: lower case, no full stop.
+    pub message: String,
+    /// What to write instead, as an instruction.
+    pub help: String,
+    /// Whether it only ever warns, whatever the rule's severity.
+    pub advice: bool,
+}
+
+/// Collects a rule's problems.
+#[derive(Debug, Default)]
+pub struct Problems(Vec<Problem>);
+
+impl Problems {
+    /// Reports a problem of the rule's own severity.
+    pub fn push(
+        &mut self,
+        path: impl Into<String>,
+        message: impl Into<String>,
+        help: impl Into<String>,
+    ) {
+        self.add(path.into(), message.into(), help.into(), false);
+    }
+
+    /// Reports a problem that only ever warns.
+    pub fn advise(
+        &mut self,
+        path: impl Into<String>,
+        message: impl Into<String>,
+        help: impl Into<String>,
+    ) {
+        self.add(path.into(), message.into(), help.into(), true);
+    }
+
+    /// Reports a problem of the rule's own severity, or one that only warns.
+    pub fn push_or_advise(
+        &mut self,
+        denies: bool,
+        path: impl Into<String>,
+        message: impl Into<String>,
+        help: impl Into<String>,
+    ) {
+        self.add(path.into(), message.into(), help.into(), !denies);
+    }
+
+    fn add(&mut self, path: String, message: String, help: String, advice: bool) {
+        self.0.push(Problem { path, message, help, advice });
+    }
+
+    pub(crate) fn drain(&mut self) -> impl Iterator<Item = Problem> + '_ {
+        self.0.drain(..)
+    }
+}
+
+/// A problem with the rule that found it and its effect. Only the engine makes one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    rule: &'static Rule,
+    effect: Effect,
+    problem: Problem,
+}
+
+impl Finding {
+    pub(crate) fn new(rule: &'static Rule, effect: Effect, problem: Problem) -> Self {
+        Self { rule, effect, problem }
+    }
+
+    /// The rule.
+    pub fn rule(&self) -> &'static Rule {
+        self.rule
+    }
+
+    /// The rule's code.
+    pub fn code(&self) -> &'static str {
+        self.rule.code
+    }
+
+    /// What it does to the request.
+    pub fn effect(&self) -> Effect {
+        self.effect
+    }
+
+    /// Field path.
+    pub fn path(&self) -> &str {
+        &self.problem.path
+    }
+
+    /// What was found and what is wanted.
+    pub fn message(&self) -> &str {
+        &self.problem.message
+    }
+
+    /// What to write instead.
+    pub fn help(&self) -> &str {
+        &self.problem.help
+    }
+
+    pub(crate) fn soften(&mut self) {
+        self.effect = Effect::Warn;
+    }
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}: {}; {}", self.code(), self.path(), self.message(), self.help())
+    }
+}
