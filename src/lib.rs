@@ -10,6 +10,8 @@
 //!
 //! A reader follows a request in one direction: bytes, [`admission::Admission`], [`engine::Decision`], bytes.
 
+pub mod admission;
 pub mod cluster;
 pub mod domain;
+pub mod engine;
 pub mod policy;

@@ -1,0 +1,108 @@
+//! What is asked: bytes to [`Admission`], and decisions back to bytes.
+
+mod decode;
+mod respond;
+mod review;
+
+use std::borrow::Cow;
+
+pub use decode::{DecodeError, decode, uid_of};
+pub use respond::{answer_broken, answer_mutation, answer_validation, denial_message};
+pub use review::{Response, ReviewAnswer};
+
+use crate::domain::job::Job;
+use crate::domain::manifest::CronJobManifest;
+use crate::domain::workload::Workload;
+
+/// What the request does to the object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Operation {
+    /// It creates it.
+    Create,
+    /// It changes it.
+    Update,
+    /// It deletes it.
+    Delete,
+    /// It connects to it.
+    Connect,
+}
+
+impl Operation {
+    /// Name as on the wire.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Create => "CREATE",
+            Self::Update => "UPDATE",
+            Self::Delete => "DELETE",
+            Self::Connect => "CONNECT",
+        }
+    }
+}
+
+/// The object, parsed as far as its kind needs it.
+#[derive(Debug)]
+pub enum Subject<'b> {
+    /// A `batch/v1` Job.
+    Job(Box<Job<'b>>),
+    /// A Deployment, StatefulSet, DaemonSet or Rollout.
+    Workload(Box<Workload<'b>>),
+    /// A `batch/v1` CronJob.
+    CronJob(Box<CronJobManifest<'b>>),
+    /// Nothing that wavegate has rules for; never parsed.
+    Unrelated,
+    /// An object of a kind with rules that could not be read: which field, and why.
+    Unreadable(String),
+}
+
+/// A request, decoded.
+#[derive(Debug)]
+pub struct Admission<'b> {
+    /// Identity of the request, to be repeated in the answer; empty offline.
+    pub uid: Cow<'b, str>,
+    /// What the request does.
+    pub operation: Operation,
+    /// Kind of the object.
+    pub kind: Cow<'b, str>,
+    /// Namespace of the object.
+    pub namespace: String,
+    /// Name of the object, or its `generateName` prefix followed by `*`.
+    pub name: String,
+    /// Who asks.
+    pub username: Cow<'b, str>,
+    /// Which tool asks, as far as it says so.
+    pub field_manager: Option<Cow<'b, str>>,
+    /// Whether nothing is to be stored.
+    pub dry_run: bool,
+    /// The object.
+    pub subject: Subject<'b>,
+    /// The object before an update.
+    pub old: Option<Subject<'b>>,
+    /// The object's text; empty where there is none, and for workloads, which are read in one pass.
+    pub object: &'b str,
+}
+
+impl<'b> Admission<'b> {
+    /// The creation of a manifest that no API server has seen.
+    pub fn of_manifest(group: &str, kind: &'b str, namespace: &str, object: &'b str) -> Self {
+        let subject = decode::subject(group, kind, object);
+        let name = decode::name_of(&subject).unwrap_or_else(|| "?".to_owned());
+        Self {
+            uid: Cow::Borrowed(""),
+            operation: Operation::Create,
+            kind: Cow::Borrowed(kind),
+            namespace: namespace.to_owned(),
+            name,
+            username: Cow::Borrowed(""),
+            field_manager: None,
+            dry_run: false,
+            subject,
+            old: None,
+            object,
+        }
+    }
+
+    /// Whether an API server sent the request; offline there are no stamps to look for.
+    pub fn is_admitted(&self) -> bool {
+        !self.uid.is_empty()
+    }
+}

@@ -1,0 +1,146 @@
+//! What wavegate adds to a Job when it is created: its stamps, and a waiter where one is missing.
+//!
+//! The patch is built from paths. It is never the difference between an object and its re-serialised form,
+//! which would remove every field that a newer API server knows and wavegate does not.
+
+use json_patch::jsonptr::PointerBuf;
+use json_patch::{AddOperation, Patch, PatchOperation, RemoveOperation};
+use serde_json::{Value, json};
+
+use super::Mode;
+use super::wait_for_db::{self, Injection};
+use crate::admission::{Admission, Operation, Subject};
+use crate::domain::job::Job;
+use crate::domain::manifest::StringMap;
+use crate::domain::stamp::Stamps;
+use crate::policy::{Inject, Policy};
+
+/// What to change about an object.
+#[derive(Clone, Debug, Default)]
+pub struct Mutation {
+    /// The changes; empty if there are none.
+    pub patch: Patch,
+    /// Remarks for the client, each a sentence.
+    pub notices: Vec<String>,
+    /// Where in `initContainers` a container was inserted.
+    pub inserted_init_container: Option<usize>,
+}
+
+/// Plans the mutation of a request. Only Jobs that are created change; applying the patch and asking again
+/// plans nothing more.
+pub fn mutate(admission: &Admission<'_>, policy: &Policy, mode: Mode) -> Mutation {
+    let mut mutation = Mutation::default();
+    if let (Subject::Job(job), Operation::Create) = (&admission.subject, admission.operation) {
+        let injected = inject(job, policy, mode, &mut mutation);
+        stamp(admission, job, injected, &mut mutation);
+    }
+    mutation
+}
+
+/// The stamps that a Job must carry as it is.
+pub(super) fn stamps(admission: &Admission<'_>, job: &Job<'_>) -> Stamps {
+    let injected = wait_for_db::injected(job).map(|container| container.name.as_str());
+    compute(admission, job, injected)
+}
+
+fn compute(admission: &Admission<'_>, job: &Job<'_>, injected: Option<&str>) -> Stamps {
+    let template = if job.recognition.is_migration() { template(admission) } else { Value::Null };
+    Stamps::compute(job, &template, injected, &admission.username)
+}
+
+fn template(admission: &Admission<'_>) -> Value {
+    let object: Value = serde_json::from_str(admission.object).unwrap_or_default();
+    object.pointer("/spec/template").cloned().unwrap_or_default()
+}
+
+/// Adds a waiter where the policy says so. Returns the name of the one that is there in the end, if any.
+fn inject<'j>(
+    job: &'j Job<'_>,
+    policy: &Policy,
+    mode: Mode,
+    mutation: &mut Mutation,
+) -> Option<&'j str> {
+    if let Some(container) = wait_for_db::injected(job) {
+        return Some(container.name.as_str());
+    }
+    let wanted = match policy.inject {
+        Inject::Enforce => mode == Mode::Enforce,
+        Inject::Always => true,
+        Inject::Off => false,
+    };
+    let recognised = job.recognition.is_migration() && job.recognition.may_deny();
+    if !wanted || !recognised || job.waiter().is_some() {
+        return None;
+    }
+    match wait_for_db::plan(job, policy) {
+        Injection::Add { container, name, index } => {
+            let list = ["spec", "template", "spec", "initContainers"];
+            mutation.inserted_init_container = Some(index);
+            if job.pod().init_containers.is_empty() {
+                mutation.add(&list, json!([container]));
+            } else {
+                let index = index.to_string();
+                mutation.add(&[&list[..], &[&index]].concat(), container);
+            }
+            mutation.notices.push(format!(
+                "init container {name} was added to this migration: it waits for the database"
+            ));
+            Some(name)
+        }
+        Injection::Skip(reason) => {
+            mutation
+                .notices
+                .push(format!("no init container that waits for the database was added: {reason}"));
+            None
+        }
+    }
+}
+
+fn stamp(
+    admission: &Admission<'_>,
+    job: &Job<'_>,
+    injected: Option<&str>,
+    mutation: &mut Mutation,
+) {
+    let metadata = &job.manifest.metadata;
+    let mut differences = compute(admission, job, injected).differences(metadata);
+    for (field, map) in [("labels", &metadata.labels), ("annotations", &metadata.annotations)] {
+        let (own, rest): (Vec<_>, Vec<_>) = differences.into_iter().partition(|d| d.field == field);
+        differences = rest;
+        if own.iter().any(|difference| difference.want.is_some())
+            && is_absent(admission, field, map)
+        {
+            mutation.add(&["metadata", field], json!({}));
+        }
+        for difference in own {
+            let path = ["metadata", field, &difference.key];
+            match difference.want {
+                Some(value) => mutation.add(&path, Value::String(value)),
+                None => mutation.remove(&path),
+            }
+        }
+    }
+}
+
+/// Whether the object has no such map at all, so that nothing can be added to it. One whose only entry is
+/// not read, the copy that `kubectl apply` keeps, is there nevertheless.
+fn is_absent(admission: &Admission<'_>, field: &str, map: &StringMap<'_>) -> bool {
+    if !map.is_empty() {
+        return false;
+    }
+    let object: Value = serde_json::from_str(admission.object).unwrap_or_default();
+    let found = object.get("metadata").and_then(|metadata| metadata.get(field));
+    found.is_none_or(Value::is_null)
+}
+
+impl Mutation {
+    fn add(&mut self, path: &[&str], value: Value) {
+        let path = PointerBuf::from_tokens(path.iter().copied());
+        self.patch.0.push(PatchOperation::Add(AddOperation { path, value }));
+    }
+
+    fn remove(&mut self, path: &[&str]) {
+        let path = PointerBuf::from_tokens(path.iter().copied());
+        self.patch.0.push(PatchOperation::Remove(RemoveOperation { path }));
+    }
+}
