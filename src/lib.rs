@@ -11,6 +11,7 @@
 //! A reader follows a request in one direction: bytes, [`admission::Admission`], [`engine::Decision`], bytes.
 
 pub mod admission;
+pub mod check;
 pub mod cluster;
 pub mod domain;
 pub mod engine;

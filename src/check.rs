@@ -1,0 +1,14 @@
+//! The same verdicts offline: manifests in, a report out.
+//!
+//! Each object is decided as if it were created in an enforcing namespace, after wavegate's own mutation,
+//! with its companions of the same bundle in view.
+
+mod bundle;
+pub mod excerpt;
+pub mod load;
+pub mod output;
+mod report;
+pub mod yaml;
+
+pub use bundle::check;
+pub use report::{CheckError, Checked, JobReport, Notice, PairReport, Place, Report};

@@ -1,0 +1,273 @@
+//! One bundle through the engine.
+
+use serde_json::Value;
+
+use super::load::{Document, Source};
+use super::report::{CheckError, Checked, JobReport, Notice, PairReport, Place, Report};
+use crate::admission::{Admission, Operation, Subject};
+use crate::cluster::{ClusterState, MigrationFacts, pairing};
+use crate::domain::job::Job;
+use crate::domain::manifest::ServiceManifest;
+use crate::domain::role::Role;
+use crate::engine::{self, Mode};
+use crate::policy::Policy;
+
+/// An object of the bundle as the engine reads it.
+struct Object<'s> {
+    source: usize,
+    document: &'s Document,
+    prefix: String,
+    group: String,
+    kind: String,
+    namespace: String,
+    json: String,
+}
+
+impl Object<'_> {
+    fn place(&self, path: &str) -> Place {
+        let separator =
+            if path.is_empty() { self.prefix.trim_end_matches('.') } else { &self.prefix };
+        Place::new(self.source, self.document.locate(&format!("{separator}{path}")))
+    }
+
+    fn admission<'b>(&'b self, json: &'b str) -> Admission<'b> {
+        Admission::of_manifest(&self.group, &self.kind, &self.namespace, json)
+    }
+}
+
+/// Checks manifests as one bundle. Objects without a namespace share the given one.
+pub fn check(sources: &[Source], policy: &Policy, namespace: &str) -> Report {
+    let mut report = Report::default();
+    let objects = objects(sources, namespace, &mut report);
+    let mut state = ClusterState::default();
+    for object in &objects {
+        observe(object, &mut state);
+    }
+    report.objects = objects.len();
+    for object in &objects {
+        check_object(object, &state, policy, &mut report);
+    }
+    report
+}
+
+fn observe(object: &Object<'_>, state: &mut ClusterState) {
+    match object.admission(&object.json).subject {
+        Subject::Job(job) => state.observe_job(&job, &object.namespace),
+        Subject::Workload(workload) => state.observe_workload(&workload, &object.namespace),
+        Subject::Unrelated if object.group.is_empty() && object.kind == "Service" => {
+            if let Ok(service) = serde_json::from_str::<ServiceManifest<'_>>(&object.json) {
+                state.observe_service(&service, &object.namespace);
+            }
+        }
+        Subject::CronJob(_) | Subject::Unrelated | Subject::Unreadable(_) => {}
+    }
+}
+
+fn check_object(object: &Object<'_>, state: &ClusterState, policy: &Policy, report: &mut Report) {
+    let written = object.admission(&object.json);
+    if let Subject::Unreadable(reason) = &written.subject {
+        let path = reason.split(": ").next().unwrap_or_default();
+        report.errors.push(CheckError {
+            place: object.place(path),
+            message: format!("{} cannot be read: {reason}", object.kind),
+        });
+        return;
+    }
+    if let Subject::Job(job) = &written.subject {
+        report.jobs.extend(job_report(object, job, state, policy));
+    }
+    let mutation = engine::mutate(&written, policy, Mode::Enforce);
+    let mutated = apply(&object.json, &mutation.patch);
+    let admission = object.admission(&mutated);
+    debug_assert_eq!(admission.operation, Operation::Create);
+    let decision = engine::evaluate(&admission, state, policy, Mode::Enforce);
+    let added = mutation.inserted_init_container;
+    for finding in decision.findings {
+        let path = without_added_container(finding.path(), added);
+        report.findings.push(Checked {
+            kind: object.kind.clone(),
+            namespace: object.namespace.clone(),
+            object: written.name.clone(),
+            place: object.place(&path),
+            path,
+            finding,
+        });
+    }
+    for message in decision.notices {
+        report.notices.push(Notice { place: object.place(""), message });
+    }
+}
+
+/// The object after a patch of wavegate's own, which always applies.
+fn apply(json: &str, patch: &json_patch::Patch) -> String {
+    if patch.0.is_empty() {
+        return json.to_owned();
+    }
+    let mut object: Value = serde_json::from_str(json).unwrap_or_default();
+    match json_patch::patch(&mut object, patch) {
+        Ok(()) => object.to_string(),
+        Err(_) => json.to_owned(),
+    }
+}
+
+/// A field path of the mutated object as one of the manifest.
+fn without_added_container(path: &str, added: Option<usize>) -> String {
+    const LIST: &str = "spec.template.spec.initContainers[";
+    let shifted = || {
+        let (index, rest) = path.strip_prefix(LIST)?.split_once(']')?;
+        let index: usize = index.parse().ok()?;
+        let added = added?;
+        Some(match index.cmp(&added) {
+            std::cmp::Ordering::Less => path.to_owned(),
+            std::cmp::Ordering::Equal => "spec.template.spec.initContainers".to_owned(),
+            std::cmp::Ordering::Greater => format!("{LIST}{}]{rest}", index - 1),
+        })
+    };
+    shifted().unwrap_or_else(|| path.to_owned())
+}
+
+fn job_report(
+    object: &Object<'_>,
+    job: &Job<'_>,
+    state: &ClusterState,
+    policy: &Policy,
+) -> Option<JobReport> {
+    let recognition = &job.recognition;
+    let verified = engine::verified_workloads(job, state, &object.namespace, policy);
+    let (role, confidence, reason) = match recognition.role {
+        Role::None if !verified.is_empty() => {
+            let reason = "checks the result as a PostSync hook with the app's image".to_owned();
+            (Role::Verification, "medium", reason)
+        }
+        Role::None if recognition.reason.is_empty() => return None,
+        role => (role, recognition.confidence.name(), recognition.reason.clone()),
+    };
+    let facts = MigrationFacts::of(job, &object.namespace);
+    let paired = |workload| {
+        let reason = pairing::pair(&facts, workload, |image| policy.is_floating(image))?;
+        Some((workload, reason))
+    };
+    let pairs = match role {
+        Role::Migration => state.workloads().iter().filter_map(paired).collect(),
+        Role::Verification if verified.is_empty() => {
+            state.workloads().iter().filter_map(paired).collect()
+        }
+        Role::Verification => verified,
+        Role::None => Vec::new(),
+    };
+    let pairs = pairs.into_iter().map(|(workload, reason)| PairReport {
+        kind: workload.key.kind.to_owned(),
+        object: workload.key.name.clone(),
+        sure: reason.is_sure(),
+        reason: reason.to_string(),
+    });
+    Some(JobReport {
+        namespace: object.namespace.clone(),
+        object: facts.key.name.clone(),
+        place: object.place(""),
+        role: role.name(),
+        confidence,
+        reason,
+        phase: (role == Role::Migration).then(|| recognition.phase.name()),
+        pairs: pairs.collect(),
+    })
+}
+
+/// Every object of the sources, those inside `List`s too.
+fn objects<'s>(sources: &'s [Source], namespace: &str, report: &mut Report) -> Vec<Object<'s>> {
+    let mut objects = Vec::new();
+    for (index, source) in sources.iter().enumerate() {
+        match &source.documents {
+            Ok(documents) => {
+                for document in documents {
+                    for warning in &document.warnings {
+                        report.notices.push(Notice {
+                            place: Place::new(index, warning.location),
+                            message: warning.message.clone(),
+                        });
+                    }
+                    collect(
+                        index,
+                        document,
+                        &document.value,
+                        String::new(),
+                        namespace,
+                        &mut objects,
+                        report,
+                    );
+                }
+            }
+            Err(error) => report.errors.push(CheckError {
+                place: Place::new(index, error.location),
+                message: match error.help {
+                    Some(help) => format!("{}; {help}", error.message),
+                    None => error.message.clone(),
+                },
+            }),
+        }
+    }
+    objects
+}
+
+/// Lists in lists do not occur in practice; a bound keeps hostile input from nesting without end.
+const MAX_LIST_DEPTH: usize = 4;
+
+fn collect<'s>(
+    source: usize,
+    document: &'s Document,
+    value: &Value,
+    prefix: String,
+    namespace: &str,
+    objects: &mut Vec<Object<'s>>,
+    report: &mut Report,
+) {
+    let text = |pointer: &str| value.pointer(pointer).and_then(Value::as_str);
+    let (Some(kind), Some(version)) = (text("/kind"), text("/apiVersion")) else {
+        report.errors.push(CheckError {
+            place: Place::new(source, document.locate(prefix.trim_end_matches('.'))),
+            message: "this is no Kubernetes object: it lacks apiVersion or kind".to_owned(),
+        });
+        return;
+    };
+    let items = value.get("items").and_then(Value::as_array);
+    if let Some(items) = items.filter(|_| kind.ends_with("List")) {
+        if prefix.matches("items[").count() < MAX_LIST_DEPTH {
+            for (index, item) in items.iter().enumerate() {
+                let prefix = format!("{prefix}items[{index}].");
+                collect(source, document, item, prefix, namespace, objects, report);
+            }
+        }
+        return;
+    }
+    let own = text("/metadata/namespace").filter(|own| !own.is_empty());
+    objects.push(Object {
+        source,
+        document,
+        prefix,
+        group: version.split_once('/').map_or("", |(group, _)| group).to_owned(),
+        kind: kind.to_owned(),
+        namespace: own.unwrap_or(namespace).to_owned(),
+        json: value.to_string(),
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_point_into_the_manifest_and_not_into_the_mutated_object() {
+        let list = "spec.template.spec.initContainers";
+        let cases = [
+            (format!("{list}[0].image"), Some(0), list.to_owned()),
+            (format!("{list}[1].image"), Some(0), format!("{list}[0].image")),
+            (format!("{list}[0].image"), Some(1), format!("{list}[0].image")),
+            (format!("{list}[0].image"), None, format!("{list}[0].image")),
+            ("spec.backoffLimit".to_owned(), Some(0), "spec.backoffLimit".to_owned()),
+            (list.to_owned(), Some(0), list.to_owned()),
+        ];
+        for (path, added, want) in cases {
+            assert_eq!(without_added_container(&path, added), want, "{path} {added:?}");
+        }
+    }
+}

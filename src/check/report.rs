@@ -1,0 +1,111 @@
+//! What came out of checking a bundle.
+
+use super::yaml::Location;
+use crate::policy::{Effect, Finding};
+
+/// A place in one of a bundle's sources.
+#[derive(Clone, Copy, Debug)]
+pub struct Place {
+    /// Index of the source.
+    pub source: usize,
+    /// Where in it.
+    pub location: Location,
+}
+
+impl Place {
+    /// A place in the source with this index.
+    pub fn new(source: usize, location: Location) -> Self {
+        Self { source, location }
+    }
+}
+
+/// A finding with the object and the place that it is about.
+#[derive(Clone, Debug)]
+pub struct Checked {
+    /// The finding.
+    pub finding: Finding,
+    /// Kind of the object.
+    pub kind: String,
+    /// Namespace of the object.
+    pub namespace: String,
+    /// Name of the object.
+    pub object: String,
+    /// Field path as in the manifest, which has no container of wavegate's.
+    pub path: String,
+    /// Where the field stands, or would stand.
+    pub place: Place,
+}
+
+/// A workload that a Job is paired with.
+#[derive(Clone, Debug)]
+pub struct PairReport {
+    /// Kind of the workload.
+    pub kind: String,
+    /// Name of the workload.
+    pub object: String,
+    /// Why it is paired.
+    pub reason: String,
+    /// Whether the pair may deny.
+    pub sure: bool,
+}
+
+/// A Job with a role.
+#[derive(Clone, Debug)]
+pub struct JobReport {
+    /// Namespace of the Job.
+    pub namespace: String,
+    /// Name of the Job.
+    pub object: String,
+    /// Where the Job starts.
+    pub place: Place,
+    /// Its role.
+    pub role: &'static str,
+    /// How sure the role is.
+    pub confidence: &'static str,
+    /// Why it has that role.
+    pub reason: String,
+    /// What a migration does to the schema.
+    pub phase: Option<&'static str>,
+    /// The workloads that it gates.
+    pub pairs: Vec<PairReport>,
+}
+
+/// A remark that belongs to no rule.
+#[derive(Clone, Debug)]
+pub struct Notice {
+    /// What it is about.
+    pub place: Place,
+    /// The remark.
+    pub message: String,
+}
+
+/// Something that could not be checked.
+#[derive(Clone, Debug)]
+pub struct CheckError {
+    /// Where it stands.
+    pub place: Place,
+    /// What is wrong and what to do.
+    pub message: String,
+}
+
+/// Everything that is to say about a bundle.
+#[derive(Clone, Debug, Default)]
+pub struct Report {
+    /// Number of objects that were looked at.
+    pub objects: usize,
+    /// Findings, in the order of their objects.
+    pub findings: Vec<Checked>,
+    /// Jobs with a role.
+    pub jobs: Vec<JobReport>,
+    /// Remarks.
+    pub notices: Vec<Notice>,
+    /// What could not be checked.
+    pub errors: Vec<CheckError>,
+}
+
+impl Report {
+    /// Number of findings with an effect.
+    pub fn count(&self, effect: Effect) -> usize {
+        self.findings.iter().filter(|checked| checked.finding.effect() == effect).count()
+    }
+}
