@@ -11,8 +11,12 @@
 //! A reader follows a request in one direction: bytes, [`admission::Admission`], [`engine::Decision`], bytes.
 
 pub mod admission;
+#[cfg(feature = "serve")]
+pub mod certs;
 pub mod check;
 pub mod cluster;
 pub mod domain;
 pub mod engine;
 pub mod policy;
+#[cfg(feature = "serve")]
+pub mod server;

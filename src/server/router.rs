@@ -1,0 +1,290 @@
+//! From a request to its answer: the four endpoints, and everything that is refused before a decision.
+
+use std::borrow::Cow;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use http_body_util::Full;
+use hyper::body::{Body, Bytes};
+use hyper::header::{ALLOW, CONNECTION, CONTENT_TYPE, EXPECT, HeaderMap, HeaderValue, RETRY_AFTER};
+use hyper::http::request::Parts;
+use hyper::{Method, Request, Response, StatusCode};
+
+use super::body::{self, BodyError, Budget};
+use super::metrics::Metrics;
+use super::readiness::Readiness;
+use super::refusal::Refusal;
+use super::webhook::{Answer, ContentType, Endpoint};
+use super::{Decide, Limits};
+
+/// What is read of a refused body, in multiples of the body limit, before the connection is given up.
+const DISCARD_FACTOR: usize = 2;
+
+/// Answers requests on the webhook port, independent of any connection.
+#[derive(Debug)]
+pub struct Router<D> {
+    decide: Arc<D>,
+    limits: Limits,
+    body_timeout: Duration,
+    metrics: Arc<Metrics>,
+    readiness: Arc<Readiness>,
+    budget: Budget,
+}
+
+impl<D: Decide> Router<D> {
+    /// `body_timeout` bounds the arrival of a body, from the end of the header on.
+    pub fn new(
+        decide: Arc<D>,
+        limits: Limits,
+        body_timeout: Duration,
+        metrics: Arc<Metrics>,
+        readiness: Arc<Readiness>,
+    ) -> Self {
+        let budget = Budget::new(limits.buffered_bytes);
+        Self { decide, limits, body_timeout, metrics, readiness, budget }
+    }
+
+    /// Answers one request. Never fails: what cannot be decided is refused with a status and a line.
+    pub async fn handle<B>(&self, request: Request<B>) -> Response<Full<Bytes>>
+    where
+        B: Body<Data = Bytes> + Unpin,
+    {
+        let started = Instant::now();
+        let (head, mut body) = request.into_parts();
+        let endpoint = Endpoint::from_path(head.uri.path());
+        let response = match self.decide(endpoint, &head, &mut body).await {
+            Ok(answer) => decided(answer),
+            Err(refusal) => self.refuse(refusal, &head.headers, &mut body).await,
+        };
+        self.finish(response, endpoint, started)
+    }
+
+    /// Refuses a request because its connection is one too many.
+    pub(super) async fn refuse_connection<B>(&self, request: Request<B>) -> Response<Full<Bytes>>
+    where
+        B: Body<Data = Bytes> + Unpin,
+    {
+        let started = Instant::now();
+        let (head, mut body) = request.into_parts();
+        let refusal = Refusal::TooManyConnections(self.limits.connections);
+        let response = self.refuse(refusal, &head.headers, &mut body).await;
+        self.finish(response, Endpoint::from_path(head.uri.path()), started)
+    }
+
+    pub(super) fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+
+    fn finish(
+        &self,
+        mut response: Response<Full<Bytes>>,
+        endpoint: Option<Endpoint>,
+        started: Instant,
+    ) -> Response<Full<Bytes>> {
+        if self.readiness.is_draining() {
+            // A client that keeps its connection would go on using a replica that is about to end.
+            response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        self.metrics.answered(endpoint, response.status(), started.elapsed());
+        response
+    }
+
+    async fn decide<B>(
+        &self,
+        endpoint: Option<Endpoint>,
+        head: &Parts,
+        body: &mut B,
+    ) -> Result<Answer, Refusal>
+    where
+        B: Body<Data = Bytes> + Unpin,
+    {
+        let endpoint = endpoint.ok_or(Refusal::NotFound)?;
+        if head.method != Method::POST {
+            return Err(Refusal::MethodNotAllowed(endpoint));
+        }
+        if !is_json(&head.headers) {
+            return Err(Refusal::UnsupportedMediaType);
+        }
+        let _in_flight = self.admit()?;
+        let limits = &self.limits;
+        let body = body::read(body, limits.body_bytes, self.body_timeout, &self.budget)
+            .await
+            .map_err(|error| match error {
+                BodyError::TooLarge => Refusal::BodyTooLarge(limits.body_bytes),
+                BodyError::Timeout => Refusal::BodyTimeout(self.body_timeout),
+                BodyError::Truncated => Refusal::BodyTruncated,
+                BodyError::NoMemory => Refusal::TooManyBytes(limits.buffered_bytes),
+            })?;
+        // The decision works on values that it makes for this request; what it shares, it shares behind
+        // locks that survive a panic. So nothing half-changed is seen afterwards.
+        catch_unwind(AssertUnwindSafe(|| self.decide.answer(endpoint, &body))).map_err(|_payload| {
+            // The payload may quote the request.
+            tracing::error!(endpoint = endpoint.path(), "a decision panicked; answered with 500");
+            self.metrics.panicked();
+            Refusal::Panicked
+        })
+    }
+
+    fn admit(&self) -> Result<InFlight<'_>, Refusal> {
+        let others = self.metrics.request_started();
+        let in_flight = InFlight { metrics: &self.metrics };
+        if others >= self.limits.requests {
+            return Err(Refusal::Busy(self.limits.requests));
+        }
+        Ok(in_flight)
+    }
+
+    async fn refuse<B>(
+        &self,
+        refusal: Refusal,
+        headers: &HeaderMap,
+        body: &mut B,
+    ) -> Response<Full<Bytes>>
+    where
+        B: Body<Data = Bytes> + Unpin,
+    {
+        self.metrics.refused(refusal.reason());
+        // A client that asks before it sends has sent nothing yet; reading would invite it to.
+        let close = refusal.ends_connection()
+            || (headers.contains_key(EXPECT) && !body.is_end_stream())
+            || !body::discard(
+                body,
+                self.limits.body_bytes.saturating_mul(DISCARD_FACTOR),
+                self.body_timeout,
+            )
+            .await;
+        refused(refusal, close)
+    }
+}
+
+/// A request in handling.
+struct InFlight<'a> {
+    metrics: &'a Metrics,
+}
+
+impl Drop for InFlight<'_> {
+    fn drop(&mut self) {
+        self.metrics.request_ended();
+    }
+}
+
+fn decided(answer: Answer) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(Bytes::from(answer.body)));
+    *response.status_mut() =
+        StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let content_type = match answer.content_type {
+        ContentType::Json => "application/json",
+        ContentType::Text => "text/plain; charset=utf-8",
+    };
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    response
+}
+
+fn refused(refusal: Refusal, close: bool) -> Response<Full<Bytes>> {
+    let mut response = text(refusal.status(), refusal.line());
+    let headers = response.headers_mut();
+    if let Some(seconds) = refusal.retry_after() {
+        headers.insert(RETRY_AFTER, HeaderValue::from_static(seconds));
+    }
+    if let Some(methods) = refusal.allow() {
+        headers.insert(ALLOW, HeaderValue::from_static(methods));
+    }
+    if close {
+        headers.insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+    response
+}
+
+/// A plain-text answer.
+pub(super) fn text(status: StatusCode, line: Cow<'static, str>) -> Response<Full<Bytes>> {
+    let body = match line {
+        Cow::Borrowed(line) => Bytes::from_static(line.as_bytes()),
+        Cow::Owned(line) => Bytes::from(line),
+    };
+    let mut response = Response::new(Full::new(body));
+    *response.status_mut() = status;
+    let content_type = HeaderValue::from_static("text/plain; charset=utf-8");
+    response.headers_mut().insert(CONTENT_TYPE, content_type);
+    response
+}
+
+/// Whether the content type is JSON, with or without parameters such as a charset.
+fn is_json(headers: &HeaderMap) -> bool {
+    headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).is_some_and(|value| {
+        let media_type = value.split(';').next().unwrap_or(value);
+        media_type.trim().eq_ignore_ascii_case("application/json")
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use http_body_util::BodyExt as _;
+
+    use super::*;
+
+    /// Answers with the length of the body.
+    struct Length;
+
+    impl Decide for Length {
+        fn answer(&self, _: Endpoint, body: &[u8]) -> Answer {
+            let body = body.len().to_string().into_bytes();
+            Answer { status: 200, content_type: ContentType::Json, body }
+        }
+    }
+
+    fn router(readiness: &Arc<Readiness>) -> Router<Length> {
+        let limits = Limits { body_bytes: 4, ..Limits::default() };
+        let readiness = Arc::clone(readiness);
+        Router::new(Arc::new(Length), limits, Duration::from_secs(1), Arc::default(), readiness)
+    }
+
+    fn request(method: Method, path: &str, body: &'static str) -> Request<Full<Bytes>> {
+        Request::builder()
+            .method(method)
+            .uri(path)
+            .header(CONTENT_TYPE, "application/json")
+            .body(Full::from(body))
+            .expect("a request")
+    }
+
+    #[tokio::test]
+    async fn it_answers_without_a_connection() {
+        let router = router(&Arc::default());
+        let cases = [
+            (Method::POST, "/mutate?timeout=2s", "1234", 200, "4"),
+            (Method::POST, "/mutate", "", 200, "0"),
+            (
+                Method::POST,
+                "/mutate",
+                "12345",
+                413,
+                "the body is larger than the limit of 4 bytes\n",
+            ),
+            (Method::GET, "/mutate", "", 405, "method not allowed; served here: POST /mutate\n"),
+        ];
+        for (method, path, body, status, wanted) in cases {
+            let response = router.handle(request(method, path, body)).await;
+            assert_eq!(response.status(), status, "{path} {body}");
+            let got = response.into_body().collect().await.expect("a full body").to_bytes();
+            assert_eq!(got, wanted, "{path} {body}");
+        }
+    }
+
+    #[tokio::test]
+    async fn every_answer_ends_its_connection_while_the_server_drains() {
+        let readiness = Arc::new(Readiness::new());
+        let router = router(&readiness);
+        for (draining, wanted) in [(false, None), (true, Some("close"))] {
+            if draining {
+                readiness.drain();
+            }
+            for path in ["/mutate", "/nowhere"] {
+                let response = router.handle(request(Method::POST, path, "{}")).await;
+                let connection = response.headers().get(CONNECTION);
+                let connection = connection.and_then(|value| value.to_str().ok());
+                assert_eq!(connection, wanted, "{path}");
+            }
+        }
+    }
+}
