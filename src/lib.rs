@@ -14,6 +14,7 @@ pub mod admission;
 #[cfg(feature = "serve")]
 pub mod certs;
 pub mod check;
+pub mod cli;
 pub mod cluster;
 pub mod domain;
 pub mod engine;

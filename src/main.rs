@@ -1,3 +1,9 @@
 //! The `wavegate` program.
 
-fn main() {}
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+fn main() -> ExitCode {
+    wavegate::cli::Cli::parse().run()
+}

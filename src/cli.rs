@@ -1,0 +1,107 @@
+//! The command line.
+
+#[cfg(feature = "serve")]
+mod certs;
+mod check;
+mod rules;
+#[cfg(feature = "serve")]
+mod serve;
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand, ValueEnum};
+use thiserror::Error;
+
+/// Keeps schema and code in step on Kubernetes: an admission webhook and linter for database migrations.
+#[derive(Debug, Parser)]
+#[command(version, propagate_version = true)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Check manifests offline, with the verdicts that the webhook gives in an enforcing namespace.
+    Check(check::Arguments),
+    /// Explain a rule: what it checks, why it matters, an example, what may be configured.
+    Explain(rules::ExplainArguments),
+    /// List all rules.
+    Rules(rules::RulesArguments),
+    /// Serve the admission webhook.
+    #[cfg(feature = "serve")]
+    Serve(Box<serve::Arguments>),
+    /// Make a throw-away CA and server certificate for development.
+    #[cfg(feature = "serve")]
+    Certs(certs::Arguments),
+}
+
+/// How to print.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+enum Output {
+    /// For people.
+    #[default]
+    Text,
+    /// For programs.
+    Json,
+}
+
+/// Nothing to complain about.
+const SUCCESS: u8 = 0;
+/// The command could not do its work.
+const COULD_NOT: u8 = 2;
+
+/// Why a command could not do its work.
+#[derive(Debug, Error)]
+enum CliError {
+    #[error(transparent)]
+    Load(#[from] crate::check::load::LoadError),
+    #[error("cannot write the output: {0}")]
+    Output(#[from] io::Error),
+    #[error("cannot write the output as JSON: {0}")]
+    Json(#[from] serde_json::Error),
+    #[error("there is no rule {0:?}; `wavegate rules` lists them")]
+    UnknownRule(String),
+    #[cfg(feature = "serve")]
+    #[error(transparent)]
+    Serve(#[from] serve::Error),
+    #[cfg(feature = "serve")]
+    #[error(transparent)]
+    Certs(#[from] crate::certs::CertsError),
+}
+
+impl Cli {
+    /// Runs the command and says how it ended: 0 if all is well, 1 if `check` refuses something, 2 if the
+    /// command could not do its work.
+    pub fn run(self) -> ExitCode {
+        let outcome = match self.command {
+            Command::Check(arguments) => arguments.run(),
+            Command::Explain(arguments) => arguments.run(),
+            Command::Rules(arguments) => arguments.run(),
+            #[cfg(feature = "serve")]
+            Command::Serve(arguments) => arguments.run(),
+            #[cfg(feature = "serve")]
+            Command::Certs(arguments) => arguments.run(),
+        };
+        match outcome {
+            Ok(code) => ExitCode::from(code),
+            // Whoever reads our output has seen enough, as in `wavegate rules | head -1`.
+            Err(CliError::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => {
+                ExitCode::from(SUCCESS)
+            }
+            Err(error) => {
+                // There is nobody left to tell if standard error is closed as well.
+                let _ = writeln!(io::stderr(), "wavegate: {error}");
+                ExitCode::from(COULD_NOT)
+            }
+        }
+    }
+}
+
+fn print(text: &str) -> Result<(), CliError> {
+    let mut out = io::stdout().lock();
+    out.write_all(text.as_bytes())?;
+    out.flush()?;
+    Ok(())
+}

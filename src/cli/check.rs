@@ -1,0 +1,84 @@
+//! `wavegate check`.
+
+use std::io::IsTerminal;
+
+use clap::{Args, ValueEnum};
+
+use super::{COULD_NOT, CliError, Output, SUCCESS, print};
+use crate::check::load::{self, Bundle, LoadError};
+use crate::check::{Report, check, output};
+use crate::policy::{Effect, Policy};
+
+/// Something is refused.
+const FOUND: u8 = 1;
+
+#[derive(Debug, Args)]
+pub(super) struct Arguments {
+    /// Files, directories, or - for standard input. Each is one bundle: its objects are seen together.
+    #[arg(required = true)]
+    paths: Vec<String>,
+    /// Namespace of objects that name none.
+    #[arg(long, short, default_value = "default")]
+    namespace: String,
+    /// How to print.
+    #[arg(long, short, value_enum, default_value_t)]
+    output: Output,
+    /// Which findings make the exit status 1.
+    #[arg(long, value_enum, default_value_t)]
+    fail_on: FailOn,
+    /// Take each directory that holds manifests for a bundle of its own.
+    #[arg(long)]
+    bundle_per_dir: bool,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+enum FailOn {
+    /// Those that refuse an object.
+    #[default]
+    Deny,
+    /// All.
+    Warn,
+}
+
+impl Arguments {
+    pub(super) fn run(&self) -> Result<u8, CliError> {
+        let policy = Policy::default();
+        let mut checked: Vec<(Bundle, Report)> = Vec::new();
+        for path in &self.paths {
+            let before = checked.len();
+            for bundle in load::load(path, self.bundle_per_dir)? {
+                let report = check(&bundle.sources, &policy, &self.namespace);
+                checked.push((bundle, report));
+            }
+            let nothing =
+                |(_, report): &(Bundle, Report)| report.objects == 0 && report.errors.is_empty();
+            if checked.get(before..).unwrap_or_default().iter().all(nothing) {
+                return Err(LoadError::Nothing(path.clone()).into());
+            }
+        }
+        let text = match self.output {
+            Output::Json => output::json::render(&checked, &policy)?,
+            Output::Text => output::text::render(&checked, &policy, colour()),
+        };
+        print(&text)?;
+        Ok(self.exit_code(&checked))
+    }
+
+    fn exit_code(&self, checked: &[(Bundle, Report)]) -> u8 {
+        let count = |effect| checked.iter().map(|(_, report)| report.count(effect)).sum::<usize>();
+        if checked.iter().any(|(_, report)| !report.errors.is_empty()) {
+            COULD_NOT
+        } else if count(Effect::Deny) > 0
+            || (self.fail_on == FailOn::Warn && count(Effect::Warn) > 0)
+        {
+            FOUND
+        } else {
+            SUCCESS
+        }
+    }
+}
+
+/// Colour only where somebody sees it and did not object (<https://no-color.org>).
+fn colour() -> bool {
+    std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|set| set.is_empty())
+}

@@ -1,0 +1,206 @@
+//! `wavegate serve`: wiring only.
+
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+use thiserror::Error as ThisError;
+use tokio::signal::unix::{SignalKind, signal};
+use tracing_subscriber::filter::LevelFilter;
+
+use super::{CliError, SUCCESS};
+use crate::policy::Policy;
+use crate::server::webhook::Webhook;
+use crate::server::{
+    self, Drain, Limits, Metrics, Readiness, ServeError, ServerConfig, Timeouts, TlsSource,
+    TlsVersion,
+};
+
+#[derive(Debug, Args)]
+pub(super) struct Arguments {
+    /// Address of the webhook port; port 0 lets the operating system choose, and the log tells which.
+    #[arg(long, env = "WAVEGATE_LISTEN", default_value = "0.0.0.0:8443")]
+    listen: SocketAddr,
+    /// Address of the port for /healthz, /readyz and /metrics.
+    #[arg(long, env = "WAVEGATE_HEALTH_LISTEN", default_value = "0.0.0.0:8080")]
+    health_listen: SocketAddr,
+    /// PEM file with the server's certificate and its chain; read again when it changes.
+    #[arg(long, env = "WAVEGATE_TLS_CERT")]
+    tls_cert: PathBuf,
+    /// PEM file with the server's key.
+    #[arg(long, env = "WAVEGATE_TLS_KEY")]
+    tls_key: PathBuf,
+    /// PEM file with the CA of the clients that may connect; without it every client may.
+    #[arg(long, env = "WAVEGATE_CLIENT_CA")]
+    client_ca: Option<PathBuf>,
+    /// Oldest TLS version that is spoken.
+    #[arg(long, value_enum, default_value = "1.3")]
+    tls_min_version: MinVersion,
+    /// How long to serve on after SIGTERM, while /readyz fails and clients are asked to go elsewhere.
+    #[arg(long, value_parser = duration, default_value = "10s", value_name = "DURATION")]
+    drain_delay: Duration,
+    /// Largest number of requests in handling; further ones are answered 429.
+    #[arg(long, default_value_t = Limits::default().requests)]
+    max_requests: usize,
+    /// Largest number of connections; further ones are answered 429.
+    #[arg(long, default_value_t = Limits::default().connections)]
+    max_connections: usize,
+    /// Image of the injected waiter: one with a shell and nc.
+    #[arg(long, env = "WAVEGATE_WAIT_IMAGE")]
+    wait_image: Option<String>,
+    /// User that the injected waiter runs as where its pod chooses none; `none` leaves it to the cluster.
+    #[arg(long, env = "WAVEGATE_WAIT_USER", default_value = "65532", value_parser = user)]
+    wait_user: User,
+    /// What to log, and everything worse.
+    #[arg(long, env = "WAVEGATE_LOG", default_value = "info", value_name = "LEVEL")]
+    log: LevelFilter,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum MinVersion {
+    #[value(name = "1.2")]
+    Tls12,
+    #[value(name = "1.3")]
+    Tls13,
+}
+
+/// Why the server does not serve.
+#[derive(Debug, ThisError)]
+pub(super) enum Error {
+    #[error(transparent)]
+    Serve(#[from] ServeError),
+    #[error("cannot start the runtime: {0}")]
+    Runtime(#[source] io::Error),
+    #[error("cannot start the log: {0}")]
+    Log(#[source] io::Error),
+    #[error("cannot listen for signals: {0}")]
+    Signals(#[source] io::Error),
+}
+
+impl Arguments {
+    pub(super) fn run(self) -> Result<u8, CliError> {
+        let log = server::log::start(self.log, io::stdout()).map_err(Error::Log)?;
+        log_panics_without_their_payload();
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .enable_all()
+            .build()
+            .map_err(Error::Runtime)?;
+        let outcome = runtime.block_on(self.serve());
+        drop(log);
+        outcome?;
+        Ok(SUCCESS)
+    }
+
+    async fn serve(self) -> Result<(), Error> {
+        let shutdown = shutdown().map_err(Error::Signals)?;
+        let webhook = server::listen(self.listen).await?;
+        let health = server::listen(self.health_listen).await?;
+        let metrics = Arc::new(Metrics::new());
+        let decide = Arc::new(Webhook::new(self.policy(), Arc::clone(&metrics)));
+        // Port 0 was resolved by now; an address that cannot be told is not worth failing for.
+        tracing::info!(
+            listen = webhook.local_addr().ok().map(tracing::field::display),
+            health = health.local_addr().ok().map(tracing::field::display),
+            version = env!("CARGO_PKG_VERSION"),
+            "serving"
+        );
+        let config = ServerConfig {
+            webhook,
+            health,
+            tls: self.tls(),
+            limits: Limits {
+                requests: self.max_requests,
+                connections: self.max_connections,
+                ..Limits::default()
+            },
+            timeouts: Timeouts::default(),
+            drain: Drain { delay: self.drain_delay, ..Drain::default() },
+            metrics,
+            readiness: Arc::new(Readiness::new()),
+        };
+        Ok(server::run(config, decide, shutdown).await?)
+    }
+
+    fn policy(&self) -> Policy {
+        let mut policy = Policy::default();
+        if let Some(image) = &self.wait_image {
+            policy.waiter.image.clone_from(image);
+        }
+        policy.waiter.user = self.wait_user.0;
+        policy
+    }
+
+    fn tls(&self) -> TlsSource {
+        let mut source = TlsSource::new(&self.tls_cert, &self.tls_key);
+        source.client_ca.clone_from(&self.client_ca);
+        source.oldest_version = match self.tls_min_version {
+            MinVersion::Tls12 => TlsVersion::V1_2,
+            MinVersion::Tls13 => TlsVersion::V1_3,
+        };
+        source
+    }
+}
+
+/// A panic's message may quote the request that it was about; where it happened is all that the log tells.
+fn log_panics_without_their_payload() {
+    std::panic::set_hook(Box::new(|panic| {
+        let location = panic.location().map(ToString::to_string).unwrap_or_default();
+        tracing::error!(location, "panic");
+    }));
+}
+
+/// Completes at SIGTERM, as the kubelet ends a pod, or at SIGINT.
+fn shutdown() -> io::Result<impl Future<Output = ()>> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    })
+}
+
+/// A numeric user, or none.
+#[derive(Clone, Copy, Debug)]
+struct User(Option<u32>);
+
+fn user(text: &str) -> Result<User, String> {
+    match (text, text.parse()) {
+        ("none", _) => Ok(User(None)),
+        (_, Ok(id)) if id > 0 => Ok(User(Some(id))),
+        _ => Err(format!("{text:?} is neither a user id above 0 nor `none`")),
+    }
+}
+
+/// Durations as Kubernetes writes them in the simple cases: `10s`, `2m`, `500ms`.
+fn duration(text: &str) -> Result<Duration, String> {
+    let split = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let (number, unit) = text.split_at(split);
+    let number: u64 = number.parse().map_err(|_| format!("{text:?} is no duration such as 10s"))?;
+    match unit {
+        "ms" => Ok(Duration::from_millis(number)),
+        "s" => Ok(Duration::from_secs(number)),
+        "m" => Ok(Duration::from_secs(number.saturating_mul(60))),
+        _ => Err(format!("{text:?} has no unit: write ms, s or m behind the number")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_need_a_unit() {
+        assert_eq!(duration("10s"), Ok(Duration::from_secs(10)));
+        assert_eq!(duration("500ms"), Ok(Duration::from_millis(500)));
+        assert_eq!(duration("2m"), Ok(Duration::from_mins(2)));
+        for text in ["10", "s", "", "1h", "-1s", "1.5s"] {
+            assert!(duration(text).is_err(), "{text:?}");
+        }
+    }
+}
