@@ -1,0 +1,145 @@
+//! A real Kubernetes control plane for tests, on loopback, without root: etcd, the API server, the
+//! controller manager, the scheduler, kubectl, and kwok, which plays the kubelet of two nodes.
+//!
+//! Admission, Jobs, Deployments, Pod Security and garbage collection are Kubernetes' own code. Only
+//! containers do not run: `kwok.yaml` says how Pods behave and how a test chooses another behaviour.
+//!
+//! ```ignore
+//! let namespace = cluster::shared().namespace("gate::holds_new_code", &[]);
+//! namespace.kubectl().args(["apply", "--filename=-"]).stdin(manifest).ok();
+//! ```
+//!
+//! Nothing stays behind, however the process ends: see [`reaper`].
+
+#![allow(
+    dead_code,
+    unreachable_pub,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stderr,
+    unused_imports,
+    reason = "several binaries include this module, each uses a part of it, and a test fails by panicking"
+)]
+
+mod certificates;
+mod kubectl;
+mod namespace;
+pub mod programs;
+pub mod reaper;
+mod server;
+mod start;
+pub mod wavegate;
+
+use std::io;
+use std::net::{IpAddr, Ipv4Addr};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+pub use kubectl::{Kubectl, Output};
+pub use namespace::Namespace;
+pub use server::Server;
+pub use start::StartError;
+
+use programs::Programs;
+use reaper::Reaper;
+
+/// The address that the nodes have according to `kwok.yaml`. Nothing listens there.
+const NODE_IP: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 99, 0, 1));
+
+/// A running control plane. Dropping it ends all its servers and removes its directory; that also
+/// happens when the process ends without dropping it.
+#[derive(Debug)]
+pub struct ControlPlane {
+    /// Dropped before the servers, so the way in which they normally end is the one by the reaper.
+    reaper: Reaper,
+    servers: Vec<Server>,
+    programs: Programs,
+    kubeconfig: PathBuf,
+    namespaces: AtomicU32,
+}
+
+/// The control plane that all tests of one binary share. It is started at the first call.
+///
+/// # Panics
+/// With the reason, on every call, when it cannot be started.
+pub fn shared() -> &'static ControlPlane {
+    static SHARED: OnceLock<Result<ControlPlane, String>> = OnceLock::new();
+    match SHARED.get_or_init(|| ControlPlane::start().map_err(|error| error.to_string())) {
+        Ok(control_plane) => control_plane,
+        Err(error) => panic!("there is no control plane for this test: {error}"),
+    }
+}
+
+impl ControlPlane {
+    /// Starts a control plane and waits until Pods can be created and scheduled: about four seconds
+    /// on two idle cores, and several minutes more the first time on a machine, to build the programs.
+    pub fn start() -> Result<Self, StartError> {
+        Self::start_on(start::free_port)
+    }
+
+    /// Like [`start`](Self::start), with the API server on a port that `port` proposes. It is asked
+    /// again when the port turns out to be taken, a few times.
+    pub fn start_on(port: impl FnMut() -> io::Result<u16>) -> Result<Self, StartError> {
+        start::start(port)
+    }
+
+    fn new(reaper: Reaper, servers: Vec<Server>, programs: Programs, kubeconfig: PathBuf) -> Self {
+        Self { reaper, servers, programs, kubeconfig, namespaces: AtomicU32::new(1) }
+    }
+
+    /// kubectl as cluster administrator (group `system:masters`).
+    pub fn kubectl(&self) -> Kubectl {
+        start::kubectl(&self.programs, &self.reaper, &self.kubeconfig)
+    }
+
+    /// A new namespace with these labels, named after the test, ready for Pods.
+    ///
+    /// # Panics
+    /// When it cannot be created.
+    pub fn namespace(&self, test: &str, labels: &[(&str, &str)]) -> Namespace<'_> {
+        let number = self.namespaces.fetch_add(1, Ordering::Relaxed);
+        Namespace::create(self, test, number, labels)
+    }
+
+    /// The administrator's kubeconfig file.
+    pub fn kubeconfig(&self) -> &Path {
+        &self.kubeconfig
+    }
+
+    /// The directory of all files of this control plane: logs are `<server>.log` in it. A test may
+    /// put files of its own there; all of it is removed in the end.
+    pub fn directory(&self) -> &Path {
+        self.reaper.directory()
+    }
+
+    /// The servers of the control plane, in the order in which they were started.
+    pub fn servers(&self) -> &[Server] {
+        &self.servers
+    }
+
+    /// Starts a further server, say the webhook under test, which ends with the control plane at the
+    /// latest. Its output is appended to `<directory>/<name>.log`.
+    pub fn spawn(&self, name: &str, command: Command) -> io::Result<Server> {
+        self.reaper.spawn(name, command)
+    }
+}
+
+/// Waits until `probe` has a value, looking every 50 milliseconds.
+///
+/// # Panics
+/// When it has none within `bound`. `what` completes the sentence "not within ...".
+pub fn eventually<T>(what: &str, bound: Duration, mut probe: impl FnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + bound;
+    loop {
+        if let Some(value) = probe() {
+            return value;
+        }
+        assert!(Instant::now() < deadline, "not within {bound:?}: {what}");
+        thread::sleep(Duration::from_millis(50));
+    }
+}
