@@ -1,0 +1,125 @@
+//! `make demo`: wavegate guards a real API server, shown with kubectl. Ends by itself; the exit status is 0 only
+//! if everything was as expected.
+
+#![allow(clippy::print_stdout, clippy::expect_used, reason = "it shows its user")]
+
+mod binary;
+#[path = "cluster.rs"]
+mod cluster;
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use cluster::wavegate::Wavegate;
+use cluster::{ControlPlane, Namespace, Output};
+
+fn main() -> ExitCode {
+    match run() {
+        Ok(steps) => {
+            println!("\nAll {steps} steps went as expected.");
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            println!("\nNOT AS EXPECTED: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> Result<usize, String> {
+    heading("A control plane of Kubernetes, and wavegate in front of it");
+    let control_plane = ControlPlane::start().map_err(|error| error.to_string())?;
+    let binary = binary::built_beside_this_one().map_err(|error| error.to_string())?;
+    let wavegate = Wavegate::start(&control_plane, &binary);
+    wavegate.register(&control_plane);
+    println!(
+        "etcd, kube-apiserver, kube-controller-manager, kube-scheduler and kwok run on loopback;"
+    );
+    println!("deploy/webhooks.yaml is registered.");
+    let namespace = control_plane.namespace("demo", &[("wavegate.dev/mode", "enforce")]);
+    println!("namespace {namespace} is labelled wavegate.dev/mode=enforce");
+    let mut demo = Demo { namespace, steps: 0 };
+    demo.good()?;
+    demo.bad()?;
+    Ok(demo.steps)
+}
+
+fn heading(text: &str) {
+    println!("\n== {text} ==");
+}
+
+struct Demo<'c> {
+    namespace: Namespace<'c>,
+    steps: usize,
+}
+
+impl Demo<'_> {
+    fn good(&mut self) -> Result<(), String> {
+        heading("The three manifests of a release pass a server dry run");
+        self.passes(&["apply", "--dry-run=server", "--filename=examples/shop"])?;
+        heading(
+            "The migration is applied, gains an init container that waits for the database, and completes",
+        );
+        let applied = self.passes(&["apply", "--filename=examples/shop/migration.yaml"])?;
+        expect(applied.stderr.contains("wait-for-db was added"), "no waiter was announced")?;
+        let path = "--output=jsonpath={.spec.template.spec.initContainers[*].name}";
+        let names = self.passes(&["get", "job/shop-migrate", path])?;
+        expect(names.stdout.trim() == "wait-for-db", "the Job has no init container")?;
+        self.waits("job/shop-migrate", "Complete")?;
+        heading("The app follows, and the verification after it");
+        self.passes(&["apply", "--filename=examples/shop/app.yaml"])?;
+        self.waits("deployment/shop-api", "Available")?;
+        self.passes(&["apply", "--filename=examples/shop/verification.yaml"])?;
+        self.waits("job/shop-verify", "Complete")?;
+        Ok(())
+    }
+
+    fn bad(&mut self) -> Result<(), String> {
+        heading("Each variant with one deviation is refused, by its own rule");
+        self.passes(&["delete", "--filename=examples/shop"])?;
+        for file in files("examples/bad")? {
+            let name = file.file_stem().and_then(|name| name.to_str()).unwrap_or_default();
+            let code = name.split('-').next().unwrap_or_default().to_uppercase();
+            let output = self.kubectl(&["apply", "--filename", &file.display().to_string()]);
+            let refused = !output.status.success() && output.stderr.contains(&code);
+            expect(refused, &format!("{} was not refused by {code}", file.display()))?;
+        }
+        Ok(())
+    }
+
+    fn kubectl(&mut self, arguments: &[&str]) -> Output {
+        println!("\n$ kubectl {}", arguments.join(" "));
+        let output = self.namespace.kubectl().args(arguments).run();
+        for line in output.stdout.lines().chain(output.stderr.lines()) {
+            println!("  {line}");
+        }
+        self.steps += 1;
+        output
+    }
+
+    fn passes(&mut self, arguments: &[&str]) -> Result<Output, String> {
+        let output = self.kubectl(arguments);
+        expect(output.status.success(), "kubectl failed")?;
+        Ok(output)
+    }
+
+    fn waits(&mut self, what: &str, condition: &str) -> Result<(), String> {
+        let bound = Duration::from_secs(50).as_secs();
+        let condition = format!("--for=condition={condition}");
+        self.passes(&["wait", what, &condition, &format!("--timeout={bound}s")]).map(|_| ())
+    }
+}
+
+fn expect(holds: bool, otherwise: &str) -> Result<(), String> {
+    if holds { Ok(()) } else { Err(otherwise.to_owned()) }
+}
+
+fn files(directory: &str) -> Result<Vec<PathBuf>, String> {
+    let entries = fs::read_dir(directory).map_err(|error| format!("{directory}: {error}"))?;
+    let mut files: Vec<PathBuf> =
+        entries.filter_map(|entry| entry.ok().map(|entry| entry.path())).collect();
+    files.sort();
+    Ok(files)
+}

@@ -1,0 +1,20 @@
+//! wavegate in front of a real kube-apiserver, with real controllers and the real kubectl. One binary, one
+//! control plane, a namespace per test.
+
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test fails by panicking"
+)]
+
+#[path = "../cluster/cluster.rs"]
+mod cluster;
+
+mod conditions;
+mod guard;
+mod modes;
+mod parity;
+mod ratchet;
+mod recipe;
