@@ -1,0 +1,52 @@
+# make demo    wavegate guards a real API server, before your eyes
+# make test    every test; builds what it needs and says so
+# make lint    formatting, lints, layering, licences
+# make fmt     format
+# make bench   what a decision costs, against a route that decides nothing
+
+CARGO ?= cargo
+CACHE := $(or $(WAVEGATE_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/wavegate)
+DENY := $(CACHE)/cargo-deny-0.20.2/bin/cargo-deny
+
+.PHONY: demo test lint fmt bench control-plane docs tools
+
+demo: control-plane
+	$(CARGO) build --quiet --bin wavegate
+	$(CARGO) run --quiet --example demo
+
+# Both feature sets: the pure layers must build and work without the web stack.
+test: tools control-plane
+	$(CARGO) test --no-default-features --lib --test integration
+	$(CARGO) test
+
+lint: $(DENY)
+	$(CARGO) fmt --check
+	$(CARGO) clippy --all-targets -- -D warnings
+	$(CARGO) clippy --no-default-features --lib --bins --test integration -- -D warnings
+	! $(CARGO) tree --edges normal,build --invert ring 2>/dev/null | grep .
+	$(DENY) check bans licenses sources
+
+$(DENY):
+	@echo "building cargo-deny once, which takes about three minutes" >&2
+	$(CARGO) install --quiet --locked --root $(CACHE)/cargo-deny-0.20.2 cargo-deny@0.20.2
+
+fmt:
+	$(CARGO) fmt
+
+bench:
+	$(CARGO) bench
+
+# Rewrites the pages that are generated from the rules.
+docs:
+	BLESS=1 $(CARGO) test --test integration generated
+
+# What the tests run besides the control plane: the shell and nc of the waiter's image.
+tools:
+	@command -v busybox >/dev/null || { \
+	  echo "installing busybox, in whose shell the injected waiter runs" >&2; \
+	  apt-get update -qq && apt-get install -qq -y busybox-static >&2; } || { \
+	  echo "busybox is needed and could not be installed: install it with your package manager" >&2; exit 1; }
+
+# etcd, kube-apiserver and the rest, built once per version into a cache outside the repository.
+control-plane:
+	$(CARGO) run --quiet --example control-plane -- build
