@@ -17,6 +17,9 @@ pub enum DecodeError {
     /// The body is not JSON, or not of the shape of a review.
     #[error("the body is no AdmissionReview: {0}")]
     Malformed(#[from] serde_json::Error),
+    /// The body is not even text.
+    #[error("the body is no AdmissionReview: it is not UTF-8 text ({0})")]
+    NotText(#[from] std::str::Utf8Error),
     /// Another kind.
     #[error("the body is a {0}, want an AdmissionReview")]
     Kind(String),
@@ -39,9 +42,11 @@ pub enum DecodeError {
 /// Decodes a request body. Objects of kinds without rules are not read; an object that cannot be read is not
 /// an error but a [`Subject::Unreadable`], since the request can still be answered.
 pub fn decode(body: &[u8]) -> Result<Admission<'_>, DecodeError> {
-    let review = match review::read(body, true) {
+    // The body is validated as a whole, at a fraction of what validating string by string costs.
+    let text = std::str::from_utf8(body)?;
+    let review = match review::read(text, true) {
         Ok(review) => review,
-        Err(_) => review::read(body, false)?,
+        Err(_) => review::read(text, false)?,
     };
     let version = review.api_version.as_deref().unwrap_or("absent");
     let kind = review.kind.as_deref().unwrap_or("AdmissionReview");
@@ -56,7 +61,7 @@ pub fn decode(body: &[u8]) -> Result<Admission<'_>, DecodeError> {
 
 /// The uid of a review, read without looking at its objects.
 pub fn uid_of(body: &[u8]) -> Option<String> {
-    let review = review::read(body, false).ok()?;
+    let review = review::read(std::str::from_utf8(body).ok()?, false).ok()?;
     Some(review.request?.uid.as_str().to_owned()).filter(|uid| !uid.is_empty())
 }
 

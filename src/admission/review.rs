@@ -57,11 +57,8 @@ pub(super) enum ObjectText<'b> {
 /// Reads a review. API servers write an object's kind before the object (`AdmissionRequest` in
 /// k8s.io/api/admission/v1), so `in_one_pass` a workload can be read where it stands; a workload that does
 /// not read then fails the whole review, and the caller reads it again with the objects left as text.
-pub(super) fn read(
-    body: &[u8],
-    in_one_pass: bool,
-) -> Result<ReviewEnvelope<'_>, serde_json::Error> {
-    let mut deserializer = serde_json::Deserializer::from_slice(body);
+pub(super) fn read(body: &str, in_one_pass: bool) -> Result<ReviewEnvelope<'_>, serde_json::Error> {
+    let mut deserializer = serde_json::Deserializer::from_str(body);
     let review = deserializer.deserialize_map(ReviewVisitor { in_one_pass })?;
     deserializer.end()?;
     Ok(review)

@@ -57,7 +57,7 @@ fn only_a_sure_pair_with_a_strong_migration_refuses_the_workload() {
     assert!(findings(&by_a_guess).contains(&"warn WG303 Deployment".to_owned()));
     assert!(!findings(&by_a_guess).iter().any(|line| line.starts_with("deny")));
 
-    let wave = r#"annotations: {argocd.argoproj.io/sync-wave: abc}"#;
+    let wave = "annotations: {argocd.argoproj.io/sync-wave: abc}";
     let unordered = Job { annotations: "team: shop", ..MIGRATION };
     let malformed = unordered.yaml() + &workload("Deployment", wave, MIGRATION.image);
     assert!(findings(&malformed).contains(&"warn WG206 Deployment".to_owned()));

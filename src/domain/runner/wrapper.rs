@@ -1,5 +1,8 @@
 //! Programs that run another command, and what they run.
 
+use std::collections::HashSet;
+use std::sync::LazyLock;
+
 use std::time::Duration;
 
 use super::names::listed;
@@ -158,13 +161,17 @@ pub(in crate::domain) fn unwrap<'a>(line: &'a [&'a str], via: Via) -> Step<'a> {
         return Step::Nothing;
     };
     let name = file_name(head);
-    if listed(INERT, name) {
+    let known = NAMES.contains(name);
+    if known && listed(INERT, name) {
         return Step::Nothing;
     }
-    if listed(SHELLS, name) {
+    if known && listed(SHELLS, name) {
         return shell(args);
     }
     let wrapped = || {
+        if !known {
+            return None;
+        }
         let mut fitting = WRAPPERS.iter().filter(|wrapper| listed(wrapper.names, name));
         fitting.find_map(|wrapper| wrapper.inner(args))
     };
@@ -174,6 +181,12 @@ pub(in crate::domain) fn unwrap<'a>(line: &'a [&'a str], via: Via) -> Step<'a> {
         .or_else(|| tasks::unwrap(name, args))
         .unwrap_or(Step::Program(Program::path(head, via), args))
 }
+
+/// Every name in the lists above. Most programs are in none of them, and one look-up is cheaper than all lists.
+static NAMES: LazyLock<HashSet<&'static str>> = LazyLock::new(|| {
+    let lists = WRAPPERS.iter().map(|wrapper| wrapper.names).chain([INERT, SHELLS]);
+    lists.flat_map(str::split_ascii_whitespace).collect()
+});
 
 /// `NAME=value`, as `env` and shells take it in front of a command.
 fn is_assignment(word: &str) -> bool {
