@@ -61,6 +61,8 @@ pub struct Admission<'b> {
     pub uid: Cow<'b, str>,
     /// What the request does.
     pub operation: Operation,
+    /// API group of the object.
+    group: Cow<'b, str>,
     /// Kind of the object.
     pub kind: Cow<'b, str>,
     /// Namespace of the object.
@@ -75,8 +77,8 @@ pub struct Admission<'b> {
     pub dry_run: bool,
     /// The object.
     pub subject: Subject<'b>,
-    /// The object before an update.
-    pub old: Option<Subject<'b>>,
+    /// Text of the object before an update.
+    old: Option<&'b str>,
     /// The object's text; empty where there is none, and for workloads, which are read in one pass.
     pub object: &'b str,
 }
@@ -89,6 +91,7 @@ impl<'b> Admission<'b> {
         Self {
             uid: Cow::Borrowed(""),
             operation: Operation::Create,
+            group: Cow::Owned(group.to_owned()),
             kind: Cow::Borrowed(kind),
             namespace: namespace.to_owned(),
             name,
@@ -99,6 +102,11 @@ impl<'b> Admission<'b> {
             old: None,
             object,
         }
+    }
+
+    /// The object before an update. It is read when it is asked for: most updates are decided without it.
+    pub fn old(&self) -> Option<Subject<'b>> {
+        self.old.map(|old| decode::subject(&self.group, &self.kind, old))
     }
 
     /// Whether an API server sent the request; offline there are no stamps to look for.

@@ -56,8 +56,8 @@ pub fn evaluate(
             evaluate_created_job(admission, job, state, policy, &mut decision);
         }
         (Subject::Job(job), Operation::Update) => {
-            if let Some(Subject::Job(old)) = &admission.old {
-                evaluate_updated_job(old, job, policy, &mut decision);
+            if let Some(Subject::Job(old)) = admission.old() {
+                evaluate_updated_job(&old, job, policy, &mut decision);
             }
         }
         (Subject::Workload(workload), Operation::Create | Operation::Update) => {
@@ -196,11 +196,11 @@ fn evaluate_workload(
         return;
     }
     check_workload(workload, &admission.namespace, state, policy, decision);
-    if let Some(Subject::Workload(old)) = &admission.old {
-        ratchet(decision, |before| {
-            check_workload(old, &admission.namespace, state, policy, before);
-        });
-    }
+    ratchet(decision, |before| {
+        if let Some(Subject::Workload(old)) = admission.old() {
+            check_workload(&old, &admission.namespace, state, policy, before);
+        }
+    });
 }
 
 fn check_workload(
@@ -260,11 +260,11 @@ fn evaluate_cron_job(
         return;
     }
     check_cron_job(cron_job, &admission.namespace, state, policy, decision);
-    if let Some(Subject::CronJob(old)) = &admission.old {
-        ratchet(decision, |before| {
-            check_cron_job(old, &admission.namespace, state, policy, before);
-        });
-    }
+    ratchet(decision, |before| {
+        if let Some(Subject::CronJob(old)) = admission.old() {
+            check_cron_job(&old, &admission.namespace, state, policy, before);
+        }
+    });
 }
 
 fn check_cron_job(

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use serde::Deserialize;
+use serde_json::value::RawValue;
 use thiserror::Error;
 
 use super::review::{self, API_VERSION, ObjectText, RequestEnvelope};
@@ -77,22 +78,23 @@ fn admission(request: RequestEnvelope<'_>) -> Result<Admission<'_>, DecodeError>
     };
     let whole = request.sub_resource.is_none_or(|sub_resource| sub_resource.is_empty());
     let decided = whole && matches!(operation, Operation::Create | Operation::Update);
-    let read = |object| match object {
-        ObjectText::Raw(raw) if decided => Some(subject(&kind.group, &kind.kind, raw.get())),
+    let old = request.old_object.map(RawValue::get).filter(|old| decided && *old != "null");
+    let subject = match request.object {
+        ObjectText::Raw(raw) if decided => subject(&kind.group, &kind.kind, raw.get()),
         ObjectText::Workload(manifest) if decided => {
-            let kind = WorkloadKind::of(&kind.group, &kind.kind)?;
-            Some(Subject::Workload(Box::new(Workload::read(kind, *manifest))))
+            match WorkloadKind::of(&kind.group, &kind.kind) {
+                Some(kind) => Subject::Workload(Box::new(Workload::read(kind, *manifest))),
+                None => Subject::Unrelated,
+            }
         }
-        ObjectText::Absent => None,
-        ObjectText::Raw(_) | ObjectText::Workload(_) => Some(Subject::Unrelated),
+        ObjectText::Absent | ObjectText::Raw(_) | ObjectText::Workload(_) => Subject::Unrelated,
     };
-    let subject = read(request.object).unwrap_or(Subject::Unrelated);
-    let old = read(request.old_object);
     let named = request.name.as_deref().filter(|name| !name.is_empty()).map(str::to_owned);
     let name = named.or_else(|| name_of(&subject)).unwrap_or_else(|| "?".to_owned());
     Ok(Admission {
         uid: request.uid.into(),
         operation,
+        group: kind.group.into(),
         kind: kind.kind.into(),
         namespace: request.namespace.as_deref().unwrap_or_default().to_owned(),
         name,
@@ -186,7 +188,7 @@ mod tests {
             let admission = decode(body.as_bytes()).unwrap();
             let Subject::Workload(workload) = &admission.subject else { panic!("a workload") };
             assert_eq!(workload.manifest.metadata.name.as_deref(), Some("api"));
-            assert!(matches!(admission.old, Some(Subject::Workload(_))));
+            assert!(matches!(admission.old(), Some(Subject::Workload(_))));
         }
     }
 

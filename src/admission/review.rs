@@ -37,7 +37,7 @@ pub(super) struct RequestEnvelope<'b> {
     pub(super) operation: Text<'b>,
     pub(super) user_info: UserInfo<'b>,
     pub(super) object: ObjectText<'b>,
-    pub(super) old_object: ObjectText<'b>,
+    pub(super) old_object: Option<&'b RawValue>,
     pub(super) dry_run: Option<bool>,
     pub(super) options: Option<Options<'b>>,
 }
@@ -136,7 +136,7 @@ impl<'de> Visitor<'de> for RequestSeed {
                     request.user_info = map.next_value::<Option<_>>()?.unwrap_or_default();
                 }
                 "object" => request.object = self.object(&request, &mut map)?,
-                "oldObject" => request.old_object = self.object(&request, &mut map)?,
+                "oldObject" => request.old_object = map.next_value()?,
                 "dryRun" => request.dry_run = map.next_value()?,
                 "options" => request.options = map.next_value()?,
                 _ => drop(map.next_value::<IgnoredAny>()?),

@@ -16,7 +16,7 @@ use tracing_subscriber::fmt::MakeWriter;
 /// How long a line may wait.
 const PATIENCE: Duration = Duration::from_millis(50);
 /// How many bytes may wait; whoever logs more waits until they are written. Nothing is dropped.
-const CAPACITY: usize = 1 << 20;
+const CAPACITY: usize = 256 << 10;
 /// Name of the writing thread.
 pub const THREAD: &str = "log";
 

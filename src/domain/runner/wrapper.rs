@@ -1,8 +1,7 @@
 //! Programs that run another command, and what they run.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::sync::LazyLock;
-
 use std::time::Duration;
 
 use super::names::listed;
@@ -161,17 +160,14 @@ pub(in crate::domain) fn unwrap<'a>(line: &'a [&'a str], via: Via) -> Step<'a> {
         return Step::Nothing;
     };
     let name = file_name(head);
-    let known = NAMES.contains(name);
-    if known && listed(INERT, name) {
-        return Step::Nothing;
-    }
-    if known && listed(SHELLS, name) {
-        return shell(args);
+    let family = FAMILIES.get(name);
+    match family {
+        Some(Family::Inert) => return Step::Nothing,
+        Some(Family::Shell) => return shell(args),
+        Some(Family::Wrapper) | None => {}
     }
     let wrapped = || {
-        if !known {
-            return None;
-        }
+        family?;
         let mut fitting = WRAPPERS.iter().filter(|wrapper| listed(wrapper.names, name));
         fitting.find_map(|wrapper| wrapper.inner(args))
     };
@@ -182,10 +178,22 @@ pub(in crate::domain) fn unwrap<'a>(line: &'a [&'a str], via: Via) -> Step<'a> {
         .unwrap_or(Step::Program(Program::path(head, via), args))
 }
 
+/// What a name in the lists above is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Family {
+    Inert,
+    Shell,
+    Wrapper,
+}
+
 /// Every name in the lists above. Most programs are in none of them, and one look-up is cheaper than all lists.
-static NAMES: LazyLock<HashSet<&'static str>> = LazyLock::new(|| {
-    let lists = WRAPPERS.iter().map(|wrapper| wrapper.names).chain([INERT, SHELLS]);
-    lists.flat_map(str::split_ascii_whitespace).collect()
+static FAMILIES: LazyLock<HashMap<&'static str, Family>> = LazyLock::new(|| {
+    let wrappers = WRAPPERS.iter().map(|wrapper| (wrapper.names, Family::Wrapper));
+    // A later entry replaces an earlier one: what is inert is so whatever else has its name.
+    let lists = wrappers.chain([(SHELLS, Family::Shell), (INERT, Family::Inert)]);
+    lists
+        .flat_map(|(names, family)| names.split_ascii_whitespace().map(move |name| (name, family)))
+        .collect()
 });
 
 /// `NAME=value`, as `env` and shells take it in front of a command.
