@@ -39,7 +39,7 @@ impl Decision {
         may_deny: bool,
         found: &mut Problems,
     ) {
-        if severity == Severity::Off {
+        if severity == Severity::Off || found.is_empty() {
             return;
         }
         self.findings.extend(found.drain().map(|problem| {

@@ -76,6 +76,10 @@ impl Problems {
         self.0.push(Problem { path, message, help, advice });
     }
 
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     pub(crate) fn drain(&mut self) -> impl Iterator<Item = Problem> + '_ {
         self.0.drain(..)
     }
