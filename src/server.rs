@@ -10,6 +10,7 @@
 
 mod accept;
 mod body;
+mod calendar;
 mod connection;
 mod health;
 mod lifecycle;

@@ -12,6 +12,8 @@ use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
 use tracing_subscriber::registry::LookupSpan;
 
+use crate::server::calendar::civil_from_days;
+
 /// Formats events as `{"timestamp":...,"level":...,"message":...,...}`, each on its line. Spans are not written.
 pub(super) struct Json;
 
@@ -105,20 +107,11 @@ fn quote(text: &mut String, value: &str) {
     text.push('"');
 }
 
-/// Appends a time as RFC 3339 in UTC with microseconds, by the civil calendar from days since 1970 (Howard
-/// Hinnant, "chrono-Compatible Low-Level Date Algorithms").
+/// Appends a time as RFC 3339 in UTC with microseconds.
 fn write_time(text: &mut String, time: SystemTime) -> fmt::Result {
     let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
     let (days, second) = (since.as_secs() / 86_400, since.as_secs() % 86_400);
-    let shifted = days + 719_468;
-    let (era, day_of_era) = (shifted / 146_097, shifted % 146_097);
-    let year_of_era =
-        (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let shifted_month = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * shifted_month + 2) / 5 + 1;
-    let month = if shifted_month < 10 { shifted_month + 3 } else { shifted_month - 9 };
-    let year = year_of_era + era * 400 + u64::from(month <= 2);
+    let (year, month, day) = civil_from_days(i64::try_from(days).unwrap_or_default());
     let (hour, minute, second) = (second / 3_600, second / 60 % 60, second % 60);
     let micros = since.subsec_micros();
     write!(text, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{micros:06}Z")
