@@ -44,18 +44,22 @@ pub enum Program {
     KubeScheduler,
     Kubectl,
     Kwok,
+    Helm,
+    ArgoCd,
 }
 
 impl Program {
     /// All programs, in the order in which they are built: the small ones first, so that a broken
     /// tool chain shows at once.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 8] = [
         Self::Etcd,
+        Self::Helm,
         Self::Kwok,
         Self::Kubectl,
         Self::KubeScheduler,
         Self::KubeControllerManager,
         Self::KubeApiserver,
+        Self::ArgoCd,
     ];
 
     /// The name of the executable file.
@@ -67,6 +71,8 @@ impl Program {
             Self::KubeScheduler => "kube-scheduler",
             Self::Kubectl => "kubectl",
             Self::Kwok => "kwok",
+            Self::Helm => "helm",
+            Self::ArgoCd => "argocd",
         }
     }
 
@@ -79,6 +85,8 @@ impl Program {
             Self::KubeScheduler => "k8s.io/kubernetes/cmd/kube-scheduler",
             Self::Kubectl => "k8s.io/kubernetes/cmd/kubectl",
             Self::Kwok => "sigs.k8s.io/kwok/cmd/kwok",
+            Self::Helm => "helm.sh/helm/v4/cmd/helm",
+            Self::ArgoCd => "github.com/argoproj/argo-cd/v3/cmd",
         }
     }
 }
@@ -174,6 +182,7 @@ fn lock(cache: &Path) -> Result<File, ProgramsError> {
 /// All that decides what the built programs are.
 struct Recipe {
     go_version: String,
+    toolchain: String,
     ldflags: String,
     key: String,
 }
@@ -186,6 +195,7 @@ impl Recipe {
         };
         let (go_mod, go_sum) = (read("go.mod")?, read("go.sum")?);
         let go_version = version(&go_mod, "go")?;
+        let toolchain = version(&go_mod, "toolchain")?;
         let ldflags = ldflags(&version(&go_mod, "k8s.io/kubernetes")?);
         let mut digest = Sha256::new();
         for part in [&go_mod, &go_sum, GOFLAGS, &ldflags, env::consts::OS, env::consts::ARCH] {
@@ -199,7 +209,7 @@ impl Recipe {
             let _ = write!(key, "{byte:02x}");
             key
         });
-        Ok(Self { go_version, ldflags, key })
+        Ok(Self { go_version, toolchain, ldflags, key })
     }
 
     fn build(&self, cache: &Path, missing: &[Program]) -> Result<(), ProgramsError> {
@@ -208,7 +218,7 @@ impl Recipe {
         }
         say(&format!(
             "building the programs of the test control plane into {}; the first build on a machine \
-             takes about 5 to 10 minutes and is done once",
+             takes about 10 to 15 minutes and is done once",
             cache.display()
         ));
         remove_partial(cache)?;
@@ -240,6 +250,8 @@ impl Recipe {
             .arg(program.package())
             .current_dir(MODULE)
             .envs([("CGO_ENABLED", "0"), ("GOFLAGS", GOFLAGS), ("GOWORK", "off")])
+            // Argo CD needs a newer Go than many machines have; the go command fetches it as a module.
+            .env("GOTOOLCHAIN", &self.toolchain)
             .env_remove("GOOS")
             .env_remove("GOARCH")
             .stdin(Stdio::null())
@@ -285,7 +297,7 @@ fn remove_partial(cache: &Path) -> Result<(), ProgramsError> {
     Ok(())
 }
 
-/// The version that go.mod states for `name`, which is `go` or a module. Its lines are `name version`,
+/// The version that go.mod states for `name`, which is `go`, `toolchain` or a module. Its lines are `name version`,
 /// in a block or behind the word `require`.
 fn version(go_mod: &str, name: &'static str) -> Result<String, ProgramsError> {
     go_mod
