@@ -1,10 +1,18 @@
 //! What wavegate knows about the objects around the one it decides on.
 //!
-//! [`ClusterState`] is a plain value. Manifests fill it offline and a few lines fill it in a test; nothing
-//! in it talks to a cluster.
+//! [`ClusterState`] is a plain value. Watchers fill it in the cluster, manifests fill it offline and a few lines
+//! fill it in a test; nothing in it talks to a cluster.
 
+mod attempt;
+mod attempts;
 pub mod pairing;
+mod reading;
+#[cfg(test)]
+pub(crate) mod sample;
 mod state;
 
+pub use attempt::{Attempt, AttemptError};
+pub use attempts::{Attempts, Gone, Sighting};
 pub use pairing::{Pair, PairReason};
+pub use reading::{Confirmation, Question, Reading, Reference, ReferenceKind, Revision};
 pub use state::{ClusterState, MigrationFacts, ObjectKey, ServiceFacts, Ties, WorkloadFacts};

@@ -14,6 +14,7 @@ mod calendar;
 mod connection;
 mod health;
 mod lifecycle;
+pub mod live;
 pub mod log;
 pub mod metrics;
 mod port;

@@ -1,5 +1,7 @@
 //! The index of migrations, workloads and Services in view.
 
+use super::attempts::Attempts;
+use super::reading::Confirmation;
 use crate::domain::argocd::{HookPhase, INSTANCE_LABEL, Ordering, tracked_application};
 use crate::domain::image::ImageRef;
 use crate::domain::job::Job;
@@ -86,13 +88,38 @@ impl WorkloadFacts {
         let kind = workload.kind.name();
         let metadata = &workload.manifest.metadata;
         let template = workload.manifest.spec.template.as_ref();
-        let containers = workload.pod().into_iter().flat_map(PodSpec::all_containers);
         Self {
             key: key_of(kind, metadata, namespace),
             ties: Ties::read(metadata, template, kind, namespace),
-            images: containers.filter_map(|(_, c)| ImageRef::parse(&c.image).ok()).collect(),
+            images: workload.pod().map(images).unwrap_or_default(),
         }
     }
+}
+
+impl WorkloadFacts {
+    /// The facts of a live pod: its own, and what ties the workload that it was made for to migrations.
+    pub fn of_pod(pod: &PodTemplate<'_>, namespace: &str, owner: Option<&Self>) -> Self {
+        let own = Ties::read(&pod.metadata, None, "Pod", namespace);
+        let tie = |own: Option<String>, of: fn(&Ties) -> &Option<String>| {
+            owner.and_then(|owner| of(&owner.ties).clone()).or(own)
+        };
+        Self {
+            key: key_of("Pod", &pod.metadata, namespace),
+            ties: Ties {
+                app: tie(own.app, |ties| &ties.app),
+                application: tie(own.application, |ties| &ties.application),
+                instance: tie(own.instance, |ties| &ties.instance),
+                // A token tells the release of these containers, which may be an older one's than the owner's.
+                release: own.release,
+            },
+            images: images(&pod.spec),
+        }
+    }
+}
+
+/// The images of all containers that parse.
+fn images(pod: &PodSpec<'_>) -> Vec<ImageRef> {
+    pod.all_containers().filter_map(|(_, c)| ImageRef::parse(&c.image).ok()).collect()
 }
 
 impl MigrationFacts {
@@ -178,6 +205,8 @@ pub struct ClusterState {
     workloads: Vec<WorkloadFacts>,
     services: Vec<ServiceFacts>,
     waiting_hooks: Vec<(String, Ordering)>,
+    pub(super) attempts: Attempts,
+    pub(super) confirmation: Option<Confirmation>,
 }
 
 impl ClusterState {
@@ -217,6 +246,16 @@ impl ClusterState {
     /// Workloads in view.
     pub fn workloads(&self) -> &[WorkloadFacts] {
         &self.workloads
+    }
+
+    /// The attempts at migrations in view: what has happened.
+    pub fn attempts(&self) -> &Attempts {
+        &self.attempts
+    }
+
+    /// The attempts, to take further ones into view.
+    pub fn attempts_mut(&mut self) -> &mut Attempts {
+        &mut self.attempts
     }
 
     /// Whether a Service in view sends traffic to this regular container of pods of this template.

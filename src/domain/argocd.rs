@@ -178,6 +178,18 @@ impl Ordering {
         ordering
     }
 
+    /// The order of an object that these phases and this wave of Argo CD's are known of.
+    pub fn of(phases: Vec<HookPhase>, explicit_wave: Option<Wave>) -> Self {
+        Self {
+            argo_hook: !phases.is_empty(),
+            phases,
+            wave: explicit_wave.unwrap_or(0),
+            explicit_wave,
+            has_wave: explicit_wave.is_some(),
+            ..Self::default()
+        }
+    }
+
     fn read_hooks(&mut self, annotations: &StringMap<'_>) {
         if let Some(list) = annotations.get(HOOK) {
             self.argo_hook = true;

@@ -14,6 +14,10 @@ pub const MIGRATION: &str = "wavegate.dev/migration";
 pub const PHASE: &str = "wavegate.dev/phase";
 /// Release token, compared instead of images.
 pub const RELEASE: &str = "wavegate.dev/release";
+/// Oldest release that works after a contract; by default the contract's own.
+pub const CONTRACT_SAFE_FROM: &str = "wavegate.dev/contract-safe-from";
+/// Schema floor of a workload: it may run once the migration of that release succeeded.
+pub const REQUIRES_RELEASE: &str = "wavegate.dev/requires-release";
 /// Target of the waiter: `host:port` or a URL without credentials.
 pub const DATABASE: &str = "wavegate.dev/database";
 

@@ -1,0 +1,375 @@
+//! The attempts of a cluster, by namespace, and within one by what can tie them to a workload.
+
+use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use super::attempt::Attempt;
+use super::state::{Ties, WorkloadFacts};
+use crate::domain::image::ImageRef;
+use crate::domain::outcome::Outcome;
+
+/// How a Job came to be gone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Gone {
+    /// Its deletion was seen, and so was its last state.
+    Deleted,
+    /// A listing did not have it any more.
+    Missed,
+}
+
+/// Every attempt in view.
+///
+/// A namespace is shared with whoever holds a copy and only copied where it changes under them, so that a copy of
+/// all costs one pointer a namespace.
+#[derive(Clone, Debug, Default)]
+pub struct Attempts {
+    namespaces: HashMap<Arc<str>, Arc<NamespaceAttempts>>,
+}
+
+/// The attempts of one namespace.
+#[derive(Clone, Debug, Default)]
+struct NamespaceAttempts {
+    by_uid: HashMap<Arc<str>, Sighting>,
+    by_tie: HashMap<Tie, Vec<Arc<str>>>,
+}
+
+/// An attempt and where it is known from.
+#[derive(Clone, Debug)]
+pub struct Sighting {
+    attempt: Attempt,
+    job: bool,
+    record: bool,
+    recorded: Outcome,
+}
+
+impl Sighting {
+    /// The attempt.
+    pub fn attempt(&self) -> &Attempt {
+        &self.attempt
+    }
+
+    /// How the attempt ended. One that was running when last seen, and whose Job is gone, ended somehow.
+    pub fn outcome(&self) -> Outcome {
+        match self.attempt.outcome {
+            Outcome::Running if !self.job => Outcome::Unknown,
+            outcome => outcome,
+        }
+    }
+
+    /// Whether its Job exists.
+    pub fn has_job(&self) -> bool {
+        self.job
+    }
+
+    /// Whether it has a record that says all that is known of its end.
+    pub fn is_recorded(&self) -> bool {
+        self.record && !self.outcome().supersedes(self.recorded)
+    }
+
+    /// Whether it has a record at all.
+    pub fn has_record(&self) -> bool {
+        self.record
+    }
+}
+
+/// What can tie an attempt to a workload: a necessary condition of each way to pair them.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum Tie {
+    App(Box<str>),
+    Repository(Box<str>),
+    Scope(Box<str>),
+}
+
+impl Tie {
+    fn of(ties: &Ties, images: &[ImageRef]) -> Vec<Self> {
+        let app = ties.app.iter().map(|app| Self::App(app.as_str().into()));
+        let repository = |image: &ImageRef| Self::Repository(image.repository().into());
+        let scope = ties.application.iter().chain(&ties.instance);
+        let scope = scope.map(|scope| Self::Scope(scope.as_str().into()));
+        app.chain(images.iter().map(repository)).chain(scope).collect()
+    }
+}
+
+impl Attempts {
+    /// Takes a Job that ran a migration into view, or what has become of it.
+    pub fn observe_job(&mut self, attempt: Attempt) {
+        let sighting = self.namespace(&attempt.facts.key.namespace).merge(attempt);
+        sighting.job = true;
+    }
+
+    /// Takes a record into view.
+    pub fn observe_record(&mut self, attempt: Attempt) {
+        let recorded = attempt.outcome;
+        let sighting = self.namespace(&attempt.facts.key.namespace).merge(attempt);
+        sighting.record = true;
+        if !sighting.recorded.supersedes(recorded) {
+            sighting.recorded = recorded;
+        }
+    }
+
+    /// A Job is gone. What had not ended by then never will: it was interrupted where that was seen, else nobody
+    /// knows. The attempt stays in view until its record is gone as well.
+    pub fn forget_job(&mut self, namespace: &str, uid: &str, gone: Gone) {
+        let Some(attempts) = self.namespaces.get_mut(namespace) else { return };
+        let attempts = Arc::make_mut(attempts);
+        let Some(sighting) = attempts.by_uid.get_mut(uid) else { return };
+        sighting.job = false;
+        if gone == Gone::Deleted && sighting.attempt.outcome == Outcome::Running {
+            sighting.attempt.outcome = Outcome::Interrupted;
+            sighting.attempt.reason = Some("JobDeleted".to_owned());
+        }
+    }
+
+    /// A record is gone, and with it the attempt, unless its Job is still there.
+    pub fn forget_record(&mut self, namespace: &str, uid: &str) {
+        let Some(attempts) = self.namespaces.get_mut(namespace) else { return };
+        let attempts = Arc::make_mut(attempts);
+        let Some(sighting) = attempts.by_uid.get_mut(uid) else { return };
+        sighting.record = false;
+        sighting.recorded = Outcome::Running;
+        if !sighting.job {
+            attempts.remove(uid);
+        }
+        if attempts.by_uid.is_empty() {
+            self.namespaces.remove(namespace);
+        }
+    }
+
+    /// Every Job was listed, and these were all: the others are gone.
+    pub fn jobs_listed(&mut self, listed: &HashSet<String>) {
+        for (namespace, uid) in self.not_in(listed, Sighting::has_job) {
+            self.forget_job(&namespace, &uid, Gone::Missed);
+        }
+    }
+
+    /// Every record was listed, and these, by the UID of their Job, were all: the others are gone.
+    pub fn records_listed(&mut self, listed: &HashSet<String>) {
+        for (namespace, uid) in self.not_in(listed, Sighting::has_record) {
+            self.forget_record(&namespace, &uid);
+        }
+    }
+
+    fn not_in(
+        &self,
+        listed: &HashSet<String>,
+        known: impl Fn(&Sighting) -> bool,
+    ) -> Vec<(Arc<str>, String)> {
+        let missing =
+            |sighting: &&Sighting| known(sighting) && !listed.contains(&sighting.attempt.uid);
+        let of_namespace = |(namespace, attempts): (&Arc<str>, &Arc<NamespaceAttempts>)| {
+            let sightings = attempts.by_uid.values().filter(missing);
+            sightings.map(|s| (Arc::clone(namespace), s.attempt.uid.clone())).collect::<Vec<_>>()
+        };
+        self.namespaces.iter().flat_map(of_namespace).collect()
+    }
+
+    /// Replaces what is known of a namespace by what was just read of it. Of the rest only ends stay that no
+    /// record speaks of yet: the Job may be gone before its record is written.
+    pub fn replace_namespace(
+        &mut self,
+        namespace: &str,
+        jobs: Vec<Attempt>,
+        records: Vec<Attempt>,
+    ) {
+        let before = self.namespaces.remove(namespace);
+        for job in jobs {
+            self.observe_job(job);
+        }
+        for record in records {
+            self.observe_record(record);
+        }
+        let Some(before) = before else { return };
+        let attempts = self.namespace(namespace);
+        for old in before.by_uid.values().filter(|old| old.attempt.outcome != Outcome::Running) {
+            if !old.record || attempts.by_uid.contains_key(old.attempt.uid.as_str()) {
+                attempts.merge(old.attempt.clone());
+            }
+        }
+    }
+
+    /// The attempt of a Job.
+    pub fn get(&self, namespace: &str, uid: &str) -> Option<&Sighting> {
+        self.namespaces.get(namespace)?.by_uid.get(uid)
+    }
+
+    /// The attempts of a namespace that may be tied to something with these ties and images, in the order in which
+    /// their Jobs were created. Looks at no others.
+    pub fn tied<'s>(
+        &'s self,
+        namespace: &str,
+        ties: &Ties,
+        images: &[ImageRef],
+    ) -> Vec<&'s Sighting> {
+        let Some(attempts) = self.namespaces.get(namespace) else { return Vec::new() };
+        let lists = Tie::of(ties, images).into_iter().filter_map(|tie| attempts.by_tie.get(&tie));
+        let found = lists.flatten().filter_map(|uid| attempts.by_uid.get(uid));
+        let mut found: Vec<&Sighting> = found.collect();
+        found.sort_by_key(|s| (s.attempt.created, s.attempt.uid.as_str()));
+        found.dedup_by_key(|s| s.attempt.uid.as_str());
+        found
+    }
+
+    /// The attempts that may be tied to a workload.
+    pub fn tied_to(&self, workload: &WorkloadFacts) -> Vec<&Sighting> {
+        self.tied(&workload.key.namespace, &workload.ties, &workload.images)
+    }
+
+    /// Every attempt of a namespace.
+    pub fn of_namespace(&self, namespace: &str) -> impl Iterator<Item = &Sighting> {
+        self.namespaces.get(namespace).into_iter().flat_map(|attempts| attempts.by_uid.values())
+    }
+
+    /// Every attempt.
+    pub fn iter(&self) -> impl Iterator<Item = &Sighting> {
+        self.namespaces.values().flat_map(|attempts| attempts.by_uid.values())
+    }
+
+    /// How many attempts are in view.
+    pub fn len(&self) -> usize {
+        self.namespaces.values().map(|attempts| attempts.by_uid.len()).sum()
+    }
+
+    /// Whether none is.
+    pub fn is_empty(&self) -> bool {
+        self.namespaces.is_empty()
+    }
+
+    fn namespace(&mut self, namespace: &str) -> &mut NamespaceAttempts {
+        if !self.namespaces.contains_key(namespace) {
+            self.namespaces.insert(namespace.into(), Arc::default());
+        }
+        // Found in any case; `entry` would need an owned key each time.
+        Arc::make_mut(self.namespaces.entry(namespace.into()).or_default())
+    }
+}
+
+impl NamespaceAttempts {
+    fn merge(&mut self, attempt: Attempt) -> &mut Sighting {
+        match self.by_uid.entry(attempt.uid.as_str().into()) {
+            Entry::Occupied(known) => {
+                let sighting = known.into_mut();
+                sighting.attempt.merge(attempt);
+                sighting
+            }
+            Entry::Vacant(place) => {
+                for tie in Tie::of(&attempt.facts.ties, attempt.facts.image.as_slice()) {
+                    self.by_tie.entry(tie).or_default().push(Arc::clone(place.key()));
+                }
+                place.insert(Sighting {
+                    attempt,
+                    job: false,
+                    record: false,
+                    recorded: Outcome::Running,
+                })
+            }
+        }
+    }
+
+    fn remove(&mut self, uid: &str) {
+        let Some(sighting) = self.by_uid.remove(uid) else { return };
+        let facts = &sighting.attempt.facts;
+        for tie in Tie::of(&facts.ties, facts.image.as_slice()) {
+            if let Some(uids) = self.by_tie.get_mut(&tie) {
+                uids.retain(|other| **other != *uid);
+                if uids.is_empty() {
+                    self.by_tie.remove(&tie);
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cluster::sample::Sample;
+
+    fn outcomes(attempts: &Attempts) -> Vec<(&str, Outcome)> {
+        let mut found: Vec<_> = attempts
+            .of_namespace("shop")
+            .map(|s| (s.attempt().uid.as_str(), s.outcome()))
+            .collect();
+        found.sort_unstable_by_key(|(uid, _)| *uid);
+        found
+    }
+
+    fn set(uids: &[&str]) -> HashSet<String> {
+        uids.iter().map(|uid| (*uid).to_owned()).collect()
+    }
+
+    #[test]
+    fn a_job_that_vanishes_unfinished_was_interrupted_or_nobody_knows() {
+        let mut attempts = Attempts::default();
+        for uid in ["deleted", "missed", "there"] {
+            attempts.observe_job(Sample::new(uid, "v1").attempt());
+        }
+        attempts.observe_record(Sample::new("left", "v1").attempt());
+        attempts.forget_job("shop", "deleted", Gone::Deleted);
+        attempts.jobs_listed(&set(&["there"]));
+        assert_eq!(
+            outcomes(&attempts),
+            [
+                ("deleted", Outcome::Interrupted),
+                ("left", Outcome::Unknown),
+                ("missed", Outcome::Unknown),
+                ("there", Outcome::Running),
+            ]
+        );
+        attempts.observe_record(Sample::new("left", "v1").succeeded(5).attempt());
+        attempts.observe_record(Sample::new("missed", "v1").failed(5).attempt());
+        assert_eq!(
+            outcomes(&attempts)[1..3],
+            [("left", Outcome::Succeeded), ("missed", Outcome::Failed)]
+        );
+    }
+
+    #[test]
+    fn an_end_survives_its_job_and_its_record_survives_a_relist() {
+        let mut attempts = Attempts::default();
+        attempts.observe_job(Sample::new("a", "v1").succeeded(3).attempt());
+        attempts.forget_job("shop", "a", Gone::Deleted);
+        assert_eq!(outcomes(&attempts), [("a", Outcome::Succeeded)]);
+        attempts.observe_record(Sample::new("a", "v1").attempt());
+        let sighting = attempts.get("shop", "a").unwrap();
+        assert!(sighting.has_record() && !sighting.is_recorded() && !sighting.has_job());
+        attempts.observe_record(Sample::new("a", "v1").succeeded(3).attempt());
+        assert!(attempts.get("shop", "a").unwrap().is_recorded());
+        attempts.records_listed(&set(&["a"]));
+        assert_eq!(attempts.len(), 1);
+        attempts.records_listed(&set(&[]));
+        assert!(attempts.is_empty());
+    }
+
+    #[test]
+    fn a_live_reading_replaces_all_but_ends_without_a_record() {
+        let mut attempts = Attempts::default();
+        attempts.observe_job(Sample::new("ttl", "v1").succeeded(3).attempt());
+        attempts.forget_job("shop", "ttl", Gone::Deleted);
+        attempts.observe_record(Sample::new("erased", "v1").succeeded(2).attempt());
+        attempts.observe_job(Sample::new("stale", "v2").attempt());
+        let copy = attempts.clone();
+        attempts.replace_namespace("shop", vec![Sample::new("new", "v2").attempt()], Vec::new());
+        assert_eq!(outcomes(&attempts), [("new", Outcome::Running), ("ttl", Outcome::Succeeded)]);
+        assert_eq!(copy.len(), 3, "a copy is not touched");
+    }
+
+    #[test]
+    fn only_what_may_be_tied_is_looked_at() {
+        let mut attempts = Attempts::default();
+        attempts.observe_record(Sample::new("image", "v1").attempt());
+        attempts
+            .observe_record(Sample::new("app", "v1").app("shop").repository("flyway").attempt());
+        attempts.observe_record(Sample::new("other", "v1").repository("shop/other").attempt());
+        let uids = |ties: &Ties, image: &str| {
+            let images = [ImageRef::parse(image).unwrap()];
+            let found = attempts.tied("shop", ties, &images);
+            found.iter().map(|s| s.attempt().uid.clone()).collect::<Vec<_>>()
+        };
+        let shop = Ties { app: Some("shop".to_owned()), ..Ties::default() };
+        assert_eq!(uids(&Ties::default(), "shop/api:v9"), ["image"]);
+        assert_eq!(uids(&shop, "shop/api:v9"), ["app", "image"]);
+        assert_eq!(uids(&shop, "redis"), ["app"]);
+        assert!(attempts.tied("elsewhere", &shop, &[]).is_empty());
+    }
+}
