@@ -11,7 +11,7 @@ pub use respond::{answer_broken, answer_mutation, answer_validation, denial_mess
 pub use review::{Response, ReviewAnswer};
 
 use crate::domain::job::Job;
-use crate::domain::manifest::CronJobManifest;
+use crate::domain::manifest::{CronJobManifest, Metadata};
 use crate::domain::workload::Workload;
 
 /// What the request does to the object.
@@ -54,6 +54,18 @@ pub enum Subject<'b> {
     Unreadable(String),
 }
 
+impl<'b> Subject<'b> {
+    /// Metadata of the object, if it was read.
+    pub fn metadata(&self) -> Option<&Metadata<'b>> {
+        match self {
+            Self::Job(job) => Some(&job.manifest.metadata),
+            Self::Workload(workload) => Some(&workload.manifest.metadata),
+            Self::CronJob(cron_job) => Some(&cron_job.metadata),
+            Self::Unrelated | Self::Unreadable(_) => None,
+        }
+    }
+}
+
 /// A request, decoded.
 #[derive(Debug)]
 pub struct Admission<'b> {
@@ -87,7 +99,7 @@ impl<'b> Admission<'b> {
     /// The creation of a manifest that no API server has seen.
     pub fn of_manifest(group: &str, kind: &'b str, namespace: &str, object: &'b str) -> Self {
         let subject = decode::subject(group, kind, object);
-        let name = decode::name_of(&subject).unwrap_or_else(|| "?".to_owned());
+        let name = subject.metadata().map_or_else(|| "?".to_owned(), Metadata::display_name);
         Self {
             uid: Cow::Borrowed(""),
             operation: Operation::Create,

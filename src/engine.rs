@@ -3,6 +3,7 @@
 //! Everything here is pure and synchronous. The webhook, the linter and the tests call the same functions.
 
 mod decision;
+mod groups;
 pub mod mutate;
 pub mod wait_for_db;
 
@@ -18,8 +19,7 @@ use crate::domain::manifest::{CronJobManifest, Metadata};
 use crate::domain::role::{Confidence, Role};
 use crate::domain::workload::Workload;
 use crate::policy::context::Standing;
-use crate::policy::rules::RULES;
-use crate::policy::{Check, Context, Effect, Finding, Policy, Problems, Rule, Severity};
+use crate::policy::{Context, Policy, Problems, Rule};
 
 /// How the namespace wants findings answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,11 +60,8 @@ pub fn evaluate(
                 evaluate_updated_job(&old, job, policy, &mut decision);
             }
         }
-        (Subject::Workload(workload), Operation::Create | Operation::Update) => {
-            evaluate_workload(admission, workload, state, policy, &mut decision);
-        }
-        (Subject::CronJob(cron_job), Operation::Create | Operation::Update) => {
-            evaluate_cron_job(admission, cron_job, state, policy, &mut decision);
+        (Subject::Workload(_) | Subject::CronJob(_), Operation::Create | Operation::Update) => {
+            evaluate_pod_template(admission, state, policy, &mut decision);
         }
         (Subject::Unreadable(reason), Operation::Create | Operation::Update) => {
             decision.unreadable = Some(reason.clone());
@@ -112,32 +109,14 @@ fn evaluate_created_job(
     // A guess only ever warns; what is declared or strong may be refused, and so may stamps that are none of
     // wavegate's, whoever carries them.
     let may_deny = recognition.may_deny();
-    let forged = !migration;
-    for rule in RULES {
-        let severity = policy.severity(rule);
-        if severity == Severity::Off {
-            continue;
-        }
-        for check in rule.checks {
-            let mut found = Problems::default();
-            let may_deny = match check {
-                Check::Migration(check) if migration => {
-                    check(job, &context, &mut found);
-                    may_deny
-                }
-                Check::Verification(check) if verification => {
-                    check(job, &context, &mut found);
-                    may_deny
-                }
-                Check::CreatedJob(check) => {
-                    check(job, &context, &mut found);
-                    may_deny || forged
-                }
-                _ => continue,
-            };
-            decision.add(rule, severity, may_deny, &mut found);
-        }
+    let apply = |check: &groups::JobCheck, found: &mut Problems| check(job, &context, found);
+    if migration {
+        groups::MIGRATION.check(policy, decision, |_| may_deny, apply);
     }
+    if verification {
+        groups::VERIFICATION.check(policy, decision, |_| may_deny, apply);
+    }
+    groups::CREATED_JOB.check(policy, decision, |_| may_deny || !migration, apply);
     decision.notices.extend(recognition.notices.iter().cloned());
     if recognition.role == Role::Migration && recognition.confidence == Confidence::Weak {
         decision.notices.push(format!(
@@ -171,36 +150,44 @@ pub fn verified_workloads<'s>(
 }
 
 fn evaluate_updated_job(old: &Job<'_>, new: &Job<'_>, policy: &Policy, decision: &mut Decision) {
-    if is_deleted(&new.manifest.metadata) {
+    if new.manifest.metadata.is_being_deleted() {
         return;
     }
-    for rule in RULES {
-        let mut found = Problems::default();
-        for check in rule.checks {
-            if let Check::JobUpdate(check) = check {
-                check(old, new, &mut found);
-            }
-        }
-        decision.add(rule, policy.severity(rule), true, &mut found);
-    }
+    groups::JOB_UPDATE.check(policy, decision, |_| true, |check, found| check(old, new, found));
 }
 
-fn evaluate_workload(
+/// Decides on what makes pods from a template for as long as it lives: a workload or a CronJob.
+///
+/// On UPDATE a finding denies only if the old object did not have the same one: what ran yesterday is
+/// applied again today, and a namespace can be switched to enforce without turning anything red.
+fn evaluate_pod_template(
     admission: &Admission<'_>,
-    workload: &Workload<'_>,
     state: &ClusterState,
     policy: &Policy,
     decision: &mut Decision,
 ) {
-    if is_deleted(&workload.manifest.metadata) {
+    let metadata = admission.subject.metadata();
+    if metadata.is_some_and(Metadata::is_being_deleted) {
         return;
     }
-    check_workload(workload, &admission.namespace, state, policy, decision);
-    ratchet(decision, |before| {
-        if let Some(Subject::Workload(old)) = admission.old() {
-            check_workload(&old, &admission.namespace, state, policy, before);
+    let check = |subject: &Subject<'_>, decision: &mut Decision| match subject {
+        Subject::Workload(workload) => {
+            check_workload(workload, &admission.namespace, state, policy, decision);
         }
-    });
+        Subject::CronJob(cron_job) => {
+            check_cron_job(cron_job, &admission.namespace, state, policy, decision);
+        }
+        Subject::Job(_) | Subject::Unrelated | Subject::Unreadable(_) => {}
+    };
+    check(&admission.subject, decision);
+    if decision.is_allowed() {
+        return;
+    }
+    if let Some(old) = admission.old() {
+        let mut before = Decision::default();
+        check(&old, &mut before);
+        decision.soften_those_of(&before);
+    }
 }
 
 fn check_workload(
@@ -222,23 +209,13 @@ fn check_workload(
         (false, true) => Standing::Unpaired,
     };
     let context = Context { policy, state, namespace, pairs, standing, stamps: None };
-    for rule in RULES {
-        let severity = policy.severity(rule);
-        if severity == Severity::Off {
-            continue;
-        }
-        let mut found = Problems::default();
-        for check in rule.checks {
-            match check {
-                Check::Workload(check) if standing != Standing::Unpaired => {
-                    check(workload, &context, &mut found);
-                }
-                Check::AnyWorkload(check) => check(workload, &context, &mut found),
-                _ => {}
-            }
-        }
-        decision.add(rule, severity, may_deny_workload(rule, &context), &mut found);
+    let may_deny = |rule: &Rule| may_deny_workload(rule, &context);
+    let apply =
+        |check: &groups::WorkloadCheck, found: &mut Problems| check(workload, &context, found);
+    if standing != Standing::Unpaired {
+        groups::WORKLOAD.check(policy, decision, may_deny, apply);
     }
+    groups::ANY_WORKLOAD.check(policy, decision, may_deny, apply);
 }
 
 /// Workers, schedulers and operators share the app's image: rules about the workload's own shape deny only
@@ -247,24 +224,6 @@ fn may_deny_workload(rule: &Rule, context: &Context<'_>) -> bool {
     context.standing == Standing::OptedIn
         || !rule.code.starts_with("WG5")
         || context.policy.inferred_pairs_deny
-}
-
-fn evaluate_cron_job(
-    admission: &Admission<'_>,
-    cron_job: &CronJobManifest<'_>,
-    state: &ClusterState,
-    policy: &Policy,
-    decision: &mut Decision,
-) {
-    if is_deleted(&cron_job.metadata) {
-        return;
-    }
-    check_cron_job(cron_job, &admission.namespace, state, policy, decision);
-    ratchet(decision, |before| {
-        if let Some(Subject::CronJob(old)) = admission.old() {
-            check_cron_job(&old, &admission.namespace, state, policy, before);
-        }
-    });
 }
 
 fn check_cron_job(
@@ -278,38 +237,12 @@ fn check_cron_job(
     let app = keys::author_value(&cron_job.metadata, template, keys::APP);
     let standing = if app.is_some() { Standing::OptedIn } else { Standing::Unpaired };
     let context = Context { policy, state, namespace, pairs: Vec::new(), standing, stamps: None };
-    for rule in RULES {
-        let mut found = Problems::default();
-        for check in rule.checks {
-            if let Check::CronJob(check) = check {
-                check(cron_job, &context, &mut found);
-            }
-        }
-        decision.add(rule, policy.severity(rule), true, &mut found);
-    }
-}
-
-/// On UPDATE a finding denies only if the old object did not have the same one: what ran yesterday is
-/// applied again today, and a namespace can be switched to enforce without turning anything red.
-fn ratchet(decision: &mut Decision, check_old: impl FnOnce(&mut Decision)) {
-    if decision.is_allowed() {
-        return;
-    }
-    let mut before = Decision::default();
-    check_old(&mut before);
-    let known = |finding: &Finding| {
-        let same = |old: &Finding| old.code() == finding.code() && old.path() == finding.path();
-        before.findings.iter().any(same)
-    };
-    for finding in decision.findings.iter_mut().filter(|finding| finding.effect() == Effect::Deny) {
-        if known(finding) {
-            finding.soften();
-        }
-    }
-}
-
-fn is_deleted(metadata: &Metadata<'_>) -> bool {
-    metadata.deletion_timestamp.is_some()
+    groups::CRON_JOB.check(
+        policy,
+        decision,
+        |_| true,
+        |check, found| check(cron_job, &context, found),
+    );
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ use thiserror::Error;
 use super::review::{self, API_VERSION, ObjectText, RequestEnvelope};
 use super::{Admission, Operation, Subject};
 use crate::domain::job::Job;
+use crate::domain::manifest::Metadata;
 use crate::domain::workload::{Workload, WorkloadKind};
 
 /// Why a body is no AdmissionReview that can be answered. Without a uid an answer would be refused by the API
@@ -90,7 +91,9 @@ fn admission(request: RequestEnvelope<'_>) -> Result<Admission<'_>, DecodeError>
         ObjectText::Absent | ObjectText::Raw(_) | ObjectText::Workload(_) => Subject::Unrelated,
     };
     let named = request.name.as_deref().filter(|name| !name.is_empty()).map(str::to_owned);
-    let name = named.or_else(|| name_of(&subject)).unwrap_or_else(|| "?".to_owned());
+    let name = named
+        .or_else(|| subject.metadata().map(Metadata::display_name))
+        .unwrap_or_else(|| "?".to_owned());
     Ok(Admission {
         uid: request.uid.into(),
         operation,
@@ -151,16 +154,6 @@ fn read<'b, T: Deserialize<'b>>(
 fn without_position(error: &serde_json::Error) -> String {
     let text = error.to_string();
     text.rsplit_once(" at line ").map_or(text.clone(), |(message, _)| message.to_owned())
-}
-
-/// The name that the object itself gives.
-pub(super) fn name_of(subject: &Subject<'_>) -> Option<String> {
-    match subject {
-        Subject::Job(job) => Some(job.manifest.metadata.display_name()),
-        Subject::Workload(workload) => Some(workload.manifest.metadata.display_name()),
-        Subject::CronJob(cron_job) => Some(cron_job.metadata.display_name()),
-        Subject::Unrelated | Subject::Unreadable(_) => None,
-    }
 }
 
 #[cfg(test)]

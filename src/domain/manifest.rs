@@ -121,6 +121,11 @@ impl Metadata<'_> {
             .or_else(|| named(&self.generate_name).map(|prefix| prefix + "*"))
             .unwrap_or_else(|| "?".to_owned())
     }
+
+    /// Whether the object only waits for its finalizers.
+    pub fn is_being_deleted(&self) -> bool {
+        self.deletion_timestamp.is_some()
+    }
 }
 
 /// One entry of `metadata.ownerReferences`.

@@ -39,9 +39,6 @@ impl Decision {
         may_deny: bool,
         found: &mut Problems,
     ) {
-        if severity == Severity::Off || found.is_empty() {
-            return;
-        }
         self.findings.extend(found.drain().map(|problem| {
             let denies = severity == Severity::Deny && may_deny && !problem.advice;
             Finding::new(rule, if denies { Effect::Deny } else { Effect::Warn }, problem)
@@ -54,8 +51,20 @@ impl Decision {
         self.findings.iter_mut().for_each(Finding::soften);
     }
 
-    /// Denials first; the catalogue's order among equals.
+    /// Turns the denials into warnings that another decision has findings for: by the same rule, at the same path.
+    pub(super) fn soften_those_of(&mut self, other: &Self) {
+        let denials = self.findings.iter_mut().filter(|finding| finding.effect() == Effect::Deny);
+        for denial in denials {
+            let same =
+                |other: &Finding| other.code() == denial.code() && other.path() == denial.path();
+            if other.findings.iter().any(same) {
+                denial.soften();
+            }
+        }
+    }
+
+    /// Denials first; the catalogue's order, which is that of the codes, among equals.
     pub(super) fn sort(&mut self) {
-        self.findings.sort_by_key(Finding::effect);
+        self.findings.sort_by_key(|finding| (finding.effect(), finding.code()));
     }
 }

@@ -2,7 +2,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::admission::{self, decode};
-use crate::policy::rules;
+use crate::policy::{Effect, Finding, Severity, rules};
 
 /// A migration Job as an API server sends it, declared so that recognition plays no part.
 fn job() -> Value {
