@@ -27,9 +27,9 @@ use client::{LoadClient, LoadReport, trusting};
 use serde::Deserialize;
 use wavegate::certs::{Validity, issue};
 use wavegate::policy::Policy;
-use wavegate::server::webhook::{Answer, ContentType, Endpoint, Webhook};
+use wavegate::server::webhook::{Answer, Cluster, ContentType, Endpoint, Webhook};
 use wavegate::server::{
-    Decide, Drain, Limits, Metrics, Readiness, ServerConfig, Timeouts, TlsSource, listen, run,
+    Decide, Drain, Limits, Metrics, Readiness, ServerConfig, Step, Timeouts, TlsSource, listen, run,
 };
 
 const NAME: &str = "wavegate.wavegate.svc";
@@ -58,7 +58,7 @@ struct RequestUid<'b> {
 }
 
 impl Decide for Both {
-    fn answer(&self, endpoint: Endpoint, body: &[u8]) -> Answer {
+    fn answer(&self, endpoint: Endpoint, body: &[u8]) -> Step {
         if endpoint == Endpoint::ValidateEnforce {
             return self.0.answer(endpoint, body);
         }
@@ -67,7 +67,7 @@ impl Decide for Both {
             r#"{{"apiVersion":"admission.k8s.io/v1","kind":"AdmissionReview","response":{{"uid":"{}","allowed":true}}}}"#,
             review.request.uid
         );
-        Answer { status: 200, content_type: ContentType::Json, body: body.into_bytes() }
+        Answer { status: 200, content_type: ContentType::Json, body: body.into_bytes() }.into()
     }
 }
 
@@ -181,7 +181,11 @@ impl Server {
         });
         let address = webhook.local_addr().expect("bound");
         let metrics = Arc::new(Metrics::new());
-        let decide = Arc::new(Both(Webhook::new(Policy::default(), Arc::clone(&metrics))));
+        let decide = Arc::new(Both(Webhook::new(
+            Policy::default(),
+            Cluster::default(),
+            Arc::clone(&metrics),
+        )));
         let config = ServerConfig {
             webhook,
             health,

@@ -5,6 +5,7 @@
 
 mod bundle;
 pub mod excerpt;
+mod history;
 pub mod load;
 pub mod output;
 mod report;

@@ -11,8 +11,9 @@ mod reading;
 pub(crate) mod sample;
 mod state;
 
+pub use crate::domain::reference::{Reference, ReferenceKind};
 pub use attempt::{Attempt, AttemptError};
 pub use attempts::{Attempts, Gone, Sighting};
 pub use pairing::{Pair, PairReason};
-pub use reading::{Confirmation, Question, Reading, Reference, ReferenceKind, Revision};
+pub use reading::{Confirmation, Question, Reading, Revision};
 pub use state::{ClusterState, MigrationFacts, ObjectKey, ServiceFacts, Ties, WorkloadFacts};

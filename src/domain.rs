@@ -13,6 +13,7 @@ pub mod manifest;
 pub mod migration;
 pub mod outcome;
 pub mod record;
+pub mod reference;
 pub mod role;
 pub mod runner;
 pub mod shell;

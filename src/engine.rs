@@ -3,12 +3,15 @@
 //! Everything here is pure and synchronous. The webhook, the linter and the tests call the same functions.
 
 mod decision;
+mod gate;
 mod groups;
 pub mod mutate;
 pub mod wait_for_db;
 
 pub use decision::Decision;
 pub use mutate::{Mutation, mutate};
+
+use jiff::Timestamp;
 
 use crate::admission::{Admission, Operation, Subject};
 use crate::cluster::{ClusterState, MigrationFacts, PairReason, WorkloadFacts, pairing};
@@ -43,12 +46,16 @@ impl Mode {
 /// Field manager of Argo CD's server-side diff.
 const ARGO_CD_FIELD_MANAGER: &str = "argocd-controller";
 
-/// Decides on a request.
+/// Decides on a request at a moment.
+///
+/// Where the decision has a [`Decision::question`], the caller asks the cluster and decides once more with
+/// [`ClusterState::confirmed`], or with [`ClusterState::unconfirmed`] where there was no answer.
 pub fn evaluate(
     admission: &Admission<'_>,
     state: &ClusterState,
     policy: &Policy,
     mode: Mode,
+    now: Timestamp,
 ) -> Decision {
     let mut decision = Decision::default();
     match (&admission.subject, admission.operation) {
@@ -62,6 +69,9 @@ pub fn evaluate(
         }
         (Subject::Workload(_) | Subject::CronJob(_), Operation::Create | Operation::Update) => {
             evaluate_pod_template(admission, state, policy, &mut decision);
+            if let Subject::Workload(workload) = &admission.subject {
+                gate::judge(admission, workload, state, policy, now, &mut decision);
+            }
         }
         (Subject::Unreadable(reason), Operation::Create | Operation::Update) => {
             decision.unreadable = Some(reason.clone());
@@ -71,6 +81,7 @@ pub fn evaluate(
     if mode == Mode::Warn || is_server_side_diff(admission) {
         decision.soften();
     }
+    gate::settle(admission, state, policy, &mut decision);
     decision.sort();
     decision
 }
@@ -117,6 +128,9 @@ fn evaluate_created_job(
         groups::VERIFICATION.check(policy, decision, |_| may_deny, apply);
     }
     groups::CREATED_JOB.check(policy, decision, |_| may_deny || !migration, apply);
+    if migration {
+        gate::launch(admission, job, &context, decision);
+    }
     decision.notices.extend(recognition.notices.iter().cloned());
     if recognition.role == Role::Migration && recognition.confidence == Confidence::Weak {
         decision.notices.push(format!(
@@ -197,7 +211,7 @@ fn check_workload(
     policy: &Policy,
     decision: &mut Decision,
 ) {
-    let pairs = if state.migrations().is_empty() {
+    let pairs = if state.migrations().is_empty() && !state.attempts().has(namespace) {
         Vec::new()
     } else {
         let facts = WorkloadFacts::of(workload, namespace);

@@ -6,6 +6,7 @@
 pub mod context;
 pub mod docs;
 pub mod finding;
+pub mod gate;
 pub mod rule;
 pub mod rules;
 #[cfg(test)]
@@ -15,4 +16,4 @@ mod settings;
 pub use context::Context;
 pub use finding::{Effect, Finding, Problem, Problems};
 pub use rule::{Check, Code, Rule, Scope, Severity};
-pub use settings::{Inject, Ordering, Policy, Waiter};
+pub use settings::{Inject, OnUnknown, Ordering, Policy, Waiter};

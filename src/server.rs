@@ -36,8 +36,10 @@ use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 
+use crate::cluster::{Question, Reading};
 pub use health::Health;
 use lifecycle::Stage;
+use live::{LiveReading, Unread};
 pub use metrics::Metrics;
 use port::{HealthPort, WebhookPort};
 pub use readiness::Readiness;
@@ -46,15 +48,54 @@ pub use router::Router;
 pub use tls::{Pem, TlsError, TlsSource, TlsVersion};
 use webhook::{Answer, Endpoint, Webhook};
 
-/// What decides. Called on a worker thread of the runtime, for many requests at once: it must not block.
+/// What decides. Called on a worker thread of the runtime, for many requests at once: it must not block. A panic
+/// is contained and answered with 500.
 pub trait Decide: Send + Sync + 'static {
-    /// Answers the review in `body`. A panic is contained and answered with 500.
-    fn answer(&self, endpoint: Endpoint, body: &[u8]) -> Answer;
+    /// Answers the review in `body`, or says what must be asked of the cluster first.
+    fn answer(&self, endpoint: Endpoint, body: &[u8]) -> Step;
+
+    /// Asks the cluster.
+    fn ask(&self, question: Question) -> LiveReading<'_> {
+        let _ = question;
+        Box::pin(async { Err(Unread("there is nobody to ask".to_owned())) })
+    }
+
+    /// Answers the same review in the light of what was told.
+    fn conclude(&self, endpoint: Endpoint, body: &[u8], told: Result<Reading, Unread>) -> Answer {
+        let _ = told;
+        match self.answer(endpoint, body) {
+            Step::Answer(answer) => answer,
+            Step::Ask(_) => Answer::text(500, "a question was asked twice"),
+        }
+    }
+}
+
+/// Where a decision is.
+#[derive(Debug)]
+pub enum Step {
+    /// At its end.
+    Answer(Answer),
+    /// It needs to know this first.
+    Ask(Question),
+}
+
+impl From<Answer> for Step {
+    fn from(answer: Answer) -> Self {
+        Self::Answer(answer)
+    }
 }
 
 impl Decide for Webhook {
-    fn answer(&self, endpoint: Endpoint, body: &[u8]) -> Answer {
+    fn answer(&self, endpoint: Endpoint, body: &[u8]) -> Step {
         Self::answer(self, endpoint, body)
+    }
+
+    fn ask(&self, question: Question) -> LiveReading<'_> {
+        Self::ask(self, question)
+    }
+
+    fn conclude(&self, endpoint: Endpoint, body: &[u8], told: Result<Reading, Unread>) -> Answer {
+        Self::conclude(self, endpoint, body, told)
     }
 }
 

@@ -1,10 +1,12 @@
 //! One bundle through the engine.
 
+use jiff::Timestamp;
 use serde_json::Value;
 
+use super::history::History;
 use super::load::{Document, Source};
 use super::report::{CheckError, Checked, JobReport, Notice, PairReport, Place, Report};
-use crate::admission::{Admission, Operation, Subject};
+use crate::admission::{Admission, Subject};
 use crate::cluster::{ClusterState, MigrationFacts, pairing};
 use crate::domain::job::Job;
 use crate::domain::manifest::ServiceManifest;
@@ -13,24 +15,24 @@ use crate::engine::{self, Mode};
 use crate::policy::Policy;
 
 /// An object of the bundle as the engine reads it.
-struct Object<'s> {
+pub(super) struct Object<'s> {
     source: usize,
     document: &'s Document,
     prefix: String,
-    group: String,
-    kind: String,
-    namespace: String,
-    json: String,
+    pub(super) group: String,
+    pub(super) kind: String,
+    pub(super) namespace: String,
+    pub(super) json: String,
 }
 
 impl Object<'_> {
-    fn place(&self, path: &str) -> Place {
+    pub(super) fn place(&self, path: &str) -> Place {
         let separator =
             if path.is_empty() { self.prefix.trim_end_matches('.') } else { &self.prefix };
         Place::new(self.source, self.document.locate(&format!("{separator}{path}")))
     }
 
-    fn admission<'b>(&'b self, json: &'b str) -> Admission<'b> {
+    pub(super) fn admission<'b>(&'b self, json: &'b str) -> Admission<'b> {
         Admission::of_manifest(&self.group, &self.kind, &self.namespace, json)
     }
 }
@@ -43,9 +45,10 @@ pub fn check(sources: &[Source], policy: &Policy, namespace: &str) -> Report {
     for object in &objects {
         observe(object, &mut state);
     }
+    let history = History::read(&objects, &mut state, &mut report);
     report.objects = objects.len();
     for object in &objects {
-        check_object(object, &state, policy, &mut report);
+        check_object(object, &history.beside(object, &state), policy, &mut report);
     }
     report
 }
@@ -79,8 +82,9 @@ fn check_object(object: &Object<'_>, state: &ClusterState, policy: &Policy, repo
     let mutation = engine::mutate(&written, policy, Mode::Enforce);
     let mutated = apply(&object.json, &mutation.patch);
     let admission = object.admission(&mutated);
-    debug_assert_eq!(admission.operation, Operation::Create);
-    let decision = engine::evaluate(&admission, state, policy, Mode::Enforce);
+    // No clock offline: what a record says counts however long ago it was.
+    let decision =
+        engine::evaluate(&admission, state, policy, Mode::Enforce, Timestamp::UNIX_EPOCH);
     let added = mutation.inserted_init_container;
     for finding in decision.findings {
         let path = without_added_container(finding.path(), added);

@@ -14,7 +14,7 @@ use tracing_subscriber::filter::LevelFilter;
 
 use super::{CliError, SUCCESS};
 use crate::policy::Policy;
-use crate::server::webhook::Webhook;
+use crate::server::webhook::{Cluster, Webhook};
 use crate::server::{
     self, Drain, Limits, Metrics, Readiness, ServeError, ServerConfig, Timeouts, TlsSource,
     TlsVersion,
@@ -100,7 +100,8 @@ impl Arguments {
         let webhook = server::listen(self.listen).await?;
         let health = server::listen(self.health_listen).await?;
         let metrics = Arc::new(Metrics::new());
-        let decide = Arc::new(Webhook::new(self.policy(), Arc::clone(&metrics)));
+        let decide =
+            Arc::new(Webhook::new(self.policy(), Cluster::default(), Arc::clone(&metrics)));
         // Port 0 was resolved by now; an address that cannot be told is not worth failing for.
         tracing::info!(
             listen = webhook.local_addr().ok().map(tracing::field::display),

@@ -123,17 +123,10 @@ impl Attempt {
             (None, None) => (Outcome::Running, None),
         };
         let completed = status.completion_time.or_else(|| end?.last_transition_time);
-        let annotations = &job.manifest.metadata.annotations;
+        let creator = job.manifest.metadata.annotations.get(keys::STAMP_CREATOR);
         Ok(Some(Self {
-            facts: MigrationFacts::of(&job, &metadata.namespace),
-            migration: Migration::of(&job),
-            phase: job.recognition.phase,
-            phase_declared: job
-                .key(keys::PHASE)
-                .is_some_and(|key| key.value == job.recognition.phase.name()),
-            safe_from: job.key(keys::CONTRACT_SAFE_FROM).map(|key| key.value.to_owned()),
-            creator: annotations.get(keys::STAMP_CREATOR).map(str::to_owned),
-            image_id: None,
+            uid: metadata.uid,
+            creator: creator.map(str::to_owned),
             outcome,
             reason: end.and_then(|end| end.reason.clone()).filter(|reason| !reason.is_empty()),
             created: metadata
@@ -141,8 +134,27 @@ impl Attempt {
                 .ok_or(AttemptError::Missing("metadata.creationTimestamp"))?,
             started: status.start_time,
             completed: end.and(completed),
-            uid: metadata.uid,
+            ..Self::to_come(&job, MigrationFacts::of(&job, &metadata.namespace))
         }))
+    }
+
+    /// The attempt that a Job will be which is about to be created: it has not begun and is nobody's evidence yet.
+    pub fn to_come(job: &Job<'_>, facts: MigrationFacts) -> Self {
+        Self {
+            uid: String::new(),
+            migration: Migration::of(job),
+            phase: job.recognition.phase,
+            phase_declared: declares_phase(job),
+            safe_from: job.key(keys::CONTRACT_SAFE_FROM).map(|key| key.value.to_owned()),
+            creator: None,
+            image_id: None,
+            outcome: Outcome::Running,
+            reason: None,
+            created: Timestamp::MAX,
+            started: None,
+            completed: None,
+            facts,
+        }
     }
 
     /// The attempt that a record in a namespace speaks of. A record without a status was written by a replica
@@ -285,6 +297,10 @@ impl Attempt {
     pub fn end_order(&self) -> (Timestamp, Timestamp, &str) {
         (self.completed.unwrap_or(Timestamp::MAX), self.created, &self.uid)
     }
+}
+
+fn declares_phase(job: &Job<'_>) -> bool {
+    job.key(keys::PHASE).is_some_and(|key| key.value == job.recognition.phase.name())
 }
 
 /// Seconds as `kubectl` prints them.

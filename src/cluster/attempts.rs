@@ -188,6 +188,11 @@ impl Attempts {
         }
     }
 
+    /// Whether any attempt of a namespace is in view.
+    pub fn has(&self, namespace: &str) -> bool {
+        self.namespaces.contains_key(namespace)
+    }
+
     /// The attempt of a Job.
     pub fn get(&self, namespace: &str, uid: &str) -> Option<&Sighting> {
         self.namespaces.get(namespace)?.by_uid.get(uid)

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::attempt::Attempt;
 use super::state::{ClusterState, MigrationFacts, Ties, WorkloadFacts};
 use crate::domain::image::ImageRef;
 
@@ -43,6 +44,8 @@ pub struct Pair<'s> {
     pub migration: &'s MigrationFacts,
     /// Why it gates the workload.
     pub reason: PairReason,
+    /// Whether it is known from what happened in the cluster, not from a manifest beside the workload's.
+    pub attempted: bool,
 }
 
 /// Decides whether a migration gates a workload, by the first of three ties that holds: the explicit app,
@@ -74,17 +77,39 @@ pub fn pair(
     likely.then(|| PairReason::SameTag(image.tag_or_latest().to_owned()))
 }
 
-/// Every migration in view that gates the workload.
+/// Whether two migrations are of one app: what a second Job needs to be another attempt or another migration of it.
+pub fn same_app(left: &MigrationFacts, right: &MigrationFacts) -> bool {
+    if left.key.namespace != right.key.namespace {
+        return false;
+    }
+    if let (Some(left), Some(right)) = (&left.ties.app, &right.ties.app) {
+        return left == right;
+    }
+    let images = left.image.as_ref().zip(right.image.as_ref());
+    shared_scope(&left.ties, &right.ties) != Scope::Different
+        && images.is_some_and(|(left, right)| left.same_repository(right))
+}
+
+/// Every migration in view that gates the workload, of what was attempted the newest of each.
 pub fn pairs_of<'s>(
     state: &'s ClusterState,
     workload: &WorkloadFacts,
     is_floating: impl Fn(&ImageRef) -> bool,
 ) -> Vec<Pair<'s>> {
-    let reason_for = |migration| pair(migration, workload, &is_floating);
-    let migrations = state.migrations().iter();
-    migrations
-        .filter_map(|migration| Some(Pair { reason: reason_for(migration)?, migration }))
-        .collect()
+    let pair = |migration: &'s MigrationFacts, attempted| {
+        let reason = pair(migration, workload, &is_floating)?;
+        Some(Pair { migration, reason, attempted })
+    };
+    let mut pairs: Vec<Pair<'s>> =
+        state.migrations().iter().filter_map(|m| pair(m, false)).collect();
+    let mut attempts: Vec<&Attempt> = Vec::new();
+    for sighting in state.attempts().tied_to(workload) {
+        // The newest attempt of a migration speaks for it.
+        attempts.retain(|older| older.migration != sighting.attempt().migration);
+        attempts.push(sighting.attempt());
+    }
+    pairs.extend(attempts.into_iter().filter_map(|attempt| pair(&attempt.facts, true)));
+    pairs
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -151,6 +176,7 @@ mod tests {
                 ImageRef::parse("sidecar/proxy:3").unwrap(),
                 ImageRef::parse(workload.image).unwrap(),
             ],
+            floor: None,
         };
         pair(&migration, &workload, |image| image.tag_or_latest() == "latest")
     }
@@ -233,6 +259,7 @@ mod tests {
             key: key("Deployment", "b"),
             ties: Ties::default(),
             images: vec![ImageRef::parse("myapp/api:v1").unwrap()],
+            floor: None,
         };
         assert_eq!(pair(&migration, &workload, |_| false), None);
     }

@@ -5,6 +5,7 @@ use jiff::Timestamp;
 use super::attempt::Attempt;
 use super::state::{ClusterState, ObjectKey, WorkloadFacts};
 use crate::domain::image::ImageRef;
+use crate::domain::reference::Reference;
 
 /// What a decision asks of the cluster before it refuses, or of what only the cluster knows.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -17,39 +18,6 @@ pub struct Question {
     pub running: bool,
     /// Objects whose absence is wanted to be known.
     pub references: Vec<Reference>,
-}
-
-/// An object that a pod names and cannot start without.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Reference {
-    /// Its kind.
-    pub kind: ReferenceKind,
-    /// Its name.
-    pub name: String,
-    /// Field path of the name.
-    pub path: String,
-}
-
-/// Kinds of objects that a pod names. Secrets are not among them: wavegate may not even read their names.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ReferenceKind {
-    /// `spec.serviceAccountName`
-    ServiceAccount,
-    /// A volume, `envFrom` or `valueFrom`.
-    ConfigMap,
-    /// A volume.
-    PersistentVolumeClaim,
-}
-
-impl ReferenceKind {
-    /// Kind as in manifests.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::ServiceAccount => "ServiceAccount",
-            Self::ConfigMap => "ConfigMap",
-            Self::PersistentVolumeClaim => "PersistentVolumeClaim",
-        }
-    }
 }
 
 /// The answer to a [`Question`].
@@ -82,19 +50,41 @@ impl ClusterState {
     /// This state with what was just read of a namespace in place of what was known of it.
     #[must_use]
     pub fn confirmed(&self, namespace: &str, reading: Reading) -> Self {
-        let mut state = self.clone();
-        state.attempts.replace_namespace(namespace, reading.jobs, reading.records);
-        state.confirmation = Some(Confirmation {
-            revisions: reading.revisions,
-            running: reading.running,
-            missing: reading.missing,
-        });
+        let Reading { jobs, records, revisions, running, missing } = reading;
+        let mut state = self.told(Confirmation { revisions, running, missing });
+        state.attempts.replace_namespace(namespace, jobs, records);
         state
     }
 
-    /// What was read at the moment of the decision; `None` until that has happened.
+    /// This state with all else that is known at the moment of the decision.
+    #[must_use]
+    pub fn told(&self, confirmation: Confirmation) -> Self {
+        let mut state = self.clone();
+        state.confirmation = Some(Ok(confirmation));
+        state
+    }
+
+    /// This state, with the knowledge that nothing could be read, and why.
+    #[must_use]
+    pub fn unconfirmed(&self, reason: impl Into<String>) -> Self {
+        let mut state = self.clone();
+        state.confirmation = Some(Err(reason.into()));
+        state
+    }
+
+    /// What was read at the moment of the decision.
     pub fn confirmation(&self) -> Option<&Confirmation> {
-        self.confirmation.as_ref()
+        self.confirmation.as_ref()?.as_ref().ok()
+    }
+
+    /// Why nothing could be read at the moment of the decision.
+    pub fn unread(&self) -> Option<&str> {
+        self.confirmation.as_ref()?.as_ref().err().map(String::as_str)
+    }
+
+    /// Whether the cluster was asked, with or without success: there is no asking twice.
+    pub fn was_asked(&self) -> bool {
+        self.confirmation.is_some()
     }
 }
 

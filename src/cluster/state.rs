@@ -80,6 +80,8 @@ pub struct WorkloadFacts {
     pub ties: Ties,
     /// Images of all its containers that parse.
     pub images: Vec<ImageRef>,
+    /// Value of `wavegate.dev/requires-release`.
+    pub floor: Option<String>,
 }
 
 impl WorkloadFacts {
@@ -92,6 +94,7 @@ impl WorkloadFacts {
             key: key_of(kind, metadata, namespace),
             ties: Ties::read(metadata, template, kind, namespace),
             images: workload.pod().map(images).unwrap_or_default(),
+            floor: workload.key(keys::REQUIRES_RELEASE).map(|key| key.value.to_owned()),
         }
     }
 }
@@ -113,6 +116,8 @@ impl WorkloadFacts {
                 release: own.release,
             },
             images: images(&pod.spec),
+            floor: keys::author_value(&pod.metadata, None, keys::REQUIRES_RELEASE)
+                .map(|key| key.value.to_owned()),
         }
     }
 }
@@ -206,7 +211,7 @@ pub struct ClusterState {
     services: Vec<ServiceFacts>,
     waiting_hooks: Vec<(String, Ordering)>,
     pub(super) attempts: Attempts,
-    pub(super) confirmation: Option<Confirmation>,
+    pub(super) confirmation: Option<Result<Confirmation, String>>,
 }
 
 impl ClusterState {

@@ -5,6 +5,7 @@ use super::command::{self, CommandReading};
 use super::image::{ImageError, ImageRef};
 use super::keys::{self, AuthorValue};
 use super::manifest::{Container, ContainerPlace, JobManifest, PodSpec};
+use super::reference::{self, Reference};
 use super::role::{self, Reading, Recognition};
 use super::text::Text;
 use super::waiter::Waiter;
@@ -54,6 +55,11 @@ impl<'a> Job<'a> {
     /// The migration container's image.
     pub fn image(&self) -> Option<Result<ImageRef, ImageError>> {
         self.migration_container().map(|(_, container)| ImageRef::parse(&container.image))
+    }
+
+    /// The objects that the pod names and cannot start without.
+    pub fn references(&self) -> Vec<Reference> {
+        reference::of_pod(self.pod())
     }
 
     /// The value of an author key.

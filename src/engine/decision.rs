@@ -1,5 +1,6 @@
 //! The outcome of a decision.
 
+use crate::cluster::Question;
 use crate::policy::{Effect, Finding, Problems, Rule, Severity};
 
 /// What wavegate says about a request.
@@ -12,6 +13,8 @@ pub struct Decision {
     /// Why the object could not be read. No API server sends such an object; it is refused where wavegate
     /// enforces, as everything that wavegate cannot vouch for.
     pub unreadable: Option<String>,
+    /// What must be asked of the cluster before this decision may stand.
+    pub question: Option<Question>,
     softened: bool,
 }
 
@@ -39,16 +42,46 @@ impl Decision {
         may_deny: bool,
         found: &mut Problems,
     ) {
-        self.findings.extend(found.drain().map(|problem| {
-            let denies = severity == Severity::Deny && may_deny && !problem.advice;
-            Finding::new(rule, if denies { Effect::Deny } else { Effect::Warn }, problem)
-        }));
+        self.findings.extend(findings(rule, severity, may_deny, found));
+    }
+
+    pub(super) fn add_of_gate(
+        &mut self,
+        rule: &'static Rule,
+        severity: Severity,
+        may_deny: bool,
+        found: &mut Problems,
+    ) {
+        self.findings.extend(findings(rule, severity, may_deny, found).map(Finding::of_gate));
+    }
+
+    /// Whether the request is refused for what has happened in the cluster.
+    pub(super) fn denies_by_gate(&self) -> bool {
+        self.denials().any(Finding::is_of_gate)
+    }
+
+    /// Turns the gate's denials into warnings.
+    pub(super) fn soften_gate(&mut self) {
+        self.findings.iter_mut().filter(|finding| finding.is_of_gate()).for_each(Finding::soften);
+    }
+
+    /// Says of the gate's denials that the cluster could not be asked, and why.
+    pub(super) fn doubt_gate(&mut self, reason: &str) {
+        let denials = self.findings.iter_mut().filter(|finding| finding.is_of_gate());
+        denials
+            .filter(|finding| finding.effect() == Effect::Deny)
+            .for_each(|finding| finding.doubt(reason));
+    }
+
+    /// Turns the denials found so far into warnings.
+    pub(super) fn soften_findings(&mut self) {
+        self.findings.iter_mut().for_each(Finding::soften);
     }
 
     /// Turns every denial into a warning.
     pub(super) fn soften(&mut self) {
         self.softened = true;
-        self.findings.iter_mut().for_each(Finding::soften);
+        self.soften_findings();
     }
 
     /// Turns the denials into warnings that another decision has findings for: by the same rule, at the same path.
@@ -67,4 +100,16 @@ impl Decision {
     pub(super) fn sort(&mut self) {
         self.findings.sort_by_key(|finding| (finding.effect(), finding.code()));
     }
+}
+
+fn findings(
+    rule: &'static Rule,
+    severity: Severity,
+    may_deny: bool,
+    found: &mut Problems,
+) -> impl Iterator<Item = Finding> {
+    found.drain().map(move |problem| {
+        let denies = severity == Severity::Deny && may_deny && !problem.advice;
+        Finding::new(rule, if denies { Effect::Deny } else { Effect::Warn }, problem)
+    })
 }

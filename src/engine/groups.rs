@@ -6,12 +6,15 @@ use super::Decision;
 use crate::domain::job::Job;
 use crate::domain::manifest::CronJobManifest;
 use crate::domain::workload::Workload;
+use crate::policy::gate::{Judgement, Launch};
 use crate::policy::rules::RULES;
 use crate::policy::{Check, Context, Policy, Problems, Rule, Severity};
 
 pub(super) type JobCheck = fn(&Job<'_>, &Context<'_>, &mut Problems);
 pub(super) type WorkloadCheck = fn(&Workload<'_>, &Context<'_>, &mut Problems);
 type CronJobCheck = fn(&CronJobManifest<'_>, &Context<'_>, &mut Problems);
+type RolloutCheck = fn(&Judgement<'_>, &Context<'_>, &mut Problems);
+type LaunchCheck = fn(&Job<'_>, &Launch<'_>, &Context<'_>, &mut Problems);
 type JobUpdateCheck = fn(&Job<'_>, &Job<'_>, &mut Problems);
 
 /// The checks of one subject with their rules, in the catalogue's order.
@@ -34,6 +37,8 @@ group!(CREATED_JOB, CreatedJob: JobCheck);
 group!(JOB_UPDATE, JobUpdate: JobUpdateCheck);
 group!(WORKLOAD, Workload: WorkloadCheck);
 group!(ANY_WORKLOAD, AnyWorkload: WorkloadCheck);
+group!(ROLLOUT, Rollout: RolloutCheck);
+group!(LAUNCH, Launch: LaunchCheck);
 group!(CRON_JOB, CronJob: CronJobCheck);
 
 impl<C> Group<C> {
@@ -54,6 +59,30 @@ impl<C> Group<C> {
         may_deny: impl Fn(&Rule) -> bool,
         apply: impl Fn(&C, &mut Problems),
     ) {
+        self.each(policy, apply, |rule, severity, found| {
+            decision.add(rule, severity, may_deny(rule), found);
+        });
+    }
+
+    /// Applies checks about what has happened.
+    pub(super) fn check_gate(
+        &self,
+        policy: &Policy,
+        decision: &mut Decision,
+        may_deny: bool,
+        apply: impl Fn(&C, &mut Problems),
+    ) {
+        self.each(policy, apply, |rule, severity, found| {
+            decision.add_of_gate(rule, severity, may_deny, found);
+        });
+    }
+
+    fn each(
+        &self,
+        policy: &Policy,
+        apply: impl Fn(&C, &mut Problems),
+        mut add: impl FnMut(&'static Rule, Severity, &mut Problems),
+    ) {
         let mut found = Problems::default();
         for (rule, check) in &self.0 {
             let severity = policy.severity(rule);
@@ -62,7 +91,7 @@ impl<C> Group<C> {
             }
             apply(check, &mut found);
             if !found.is_empty() {
-                decision.add(rule, severity, may_deny(rule), &mut found);
+                add(rule, severity, &mut found);
             }
         }
     }
@@ -80,7 +109,9 @@ mod tests {
             + JOB_UPDATE.0.len()
             + WORKLOAD.0.len()
             + ANY_WORKLOAD.0.len()
-            + CRON_JOB.0.len();
+            + CRON_JOB.0.len()
+            + ROLLOUT.0.len()
+            + LAUNCH.0.len();
         assert_eq!(grouped, RULES.iter().map(|rule| rule.checks.len()).sum::<usize>());
     }
 }

@@ -1,5 +1,7 @@
 use serde_json::{Value, json};
 
+use jiff::Timestamp;
+
 use super::*;
 use crate::admission::{self, decode};
 use crate::policy::{Effect, Finding, Severity, rules};
@@ -76,7 +78,13 @@ impl Request {
     fn decide(&self, mode: Mode) -> Vec<String> {
         let body = self.body();
         let admission = decode(&body).unwrap();
-        let decision = evaluate(&admission, &ClusterState::default(), &Policy::default(), mode);
+        let decision = evaluate(
+            &admission,
+            &ClusterState::default(),
+            &Policy::default(),
+            mode,
+            Timestamp::UNIX_EPOCH,
+        );
         let line = |finding: &Finding| format!("{} {}", finding.effect().name(), finding.code());
         let found: Vec<String> = decision.findings.iter().map(line).collect();
         let denies = found.iter().any(|line| line.starts_with("deny"));
@@ -224,8 +232,10 @@ fn a_job_keeps_its_keys_after_its_creation() {
 #[test]
 fn a_workload_is_held_to_what_it_changes() {
     let (bad, good) = (deployment("25%"), deployment("0"));
-    assert_eq!(Request::create(bad.clone()).decide(Mode::Enforce), ["deny WG501"]);
-    assert_eq!(Request::create(bad.clone()).decide(Mode::Warn), ["warn WG501"]);
+    // Nothing of the app has ever run, which its first install is warned of.
+    let created = Request::create(bad.clone());
+    assert_eq!(created.decide(Mode::Enforce), ["deny WG501", "warn WG302"]);
+    assert_eq!(created.decide(Mode::Warn), ["warn WG302", "warn WG501"]);
     assert_eq!(Request::update(bad.clone(), bad.clone()).decide(Mode::Enforce), ["warn WG501"]);
     assert_eq!(Request::update(good.clone(), bad.clone()).decide(Mode::Enforce), ["deny WG501"]);
     assert_eq!(Request::update(bad.clone(), good).decide(Mode::Enforce), [""; 0]);
@@ -268,7 +278,15 @@ fn what_cannot_be_read_is_refused_where_wavegate_enforces() {
     let broken = changed(job(), "/spec/backoffLimit", json!("three"));
     let body = Request::create(broken).body();
     let admission = decode(&body).unwrap();
-    let decide = |mode| evaluate(&admission, &ClusterState::default(), &Policy::default(), mode);
+    let decide = |mode| {
+        evaluate(
+            &admission,
+            &ClusterState::default(),
+            &Policy::default(),
+            mode,
+            Timestamp::UNIX_EPOCH,
+        )
+    };
     assert!(!decide(Mode::Enforce).is_allowed());
     assert!(decide(Mode::Warn).is_allowed());
     let message = admission::denial_message(&admission, &decide(Mode::Enforce), &Policy::default());
@@ -290,7 +308,13 @@ fn a_denial_is_one_line_with_every_code_and_within_its_bound() {
     let body = Request::create(worst).body();
     let admission = decode(&body).unwrap();
     let policy = Policy::default();
-    let decision = evaluate(&admission, &ClusterState::default(), &policy, Mode::Enforce);
+    let decision = evaluate(
+        &admission,
+        &ClusterState::default(),
+        &policy,
+        Mode::Enforce,
+        Timestamp::UNIX_EPOCH,
+    );
     let message = admission::denial_message(&admission, &decision, &policy);
     assert!(message.len() <= 500, "{} {message}", message.len());
     assert!(message.starts_with("Job shop/shop-migrate (migration: is declared"), "{message}");
@@ -313,7 +337,13 @@ fn severities_follow_the_policy() {
         (Severity::Off, None),
     ] {
         policy.set_severity(rule.code, severity);
-        let decision = evaluate(&admission, &ClusterState::default(), &policy, Mode::Enforce);
+        let decision = evaluate(
+            &admission,
+            &ClusterState::default(),
+            &policy,
+            Mode::Enforce,
+            Timestamp::UNIX_EPOCH,
+        );
         assert_eq!(decision.findings.first().map(Finding::effect), want);
     }
 }

@@ -51,6 +51,7 @@ impl Rule {
         let sees = match self.scope {
             Scope::Object => "the object alone",
             Scope::Bundle => "the object and its companions",
+            Scope::Gate => "what has happened in the cluster",
             Scope::Admission => "the object as it was admitted",
         };
         format!("Default: {}. Looks at {sees}.", self.severity)

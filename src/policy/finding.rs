@@ -91,11 +91,29 @@ pub struct Finding {
     rule: &'static Rule,
     effect: Effect,
     problem: Problem,
+    gate: bool,
 }
 
 impl Finding {
     pub(crate) fn new(rule: &'static Rule, effect: Effect, problem: Problem) -> Self {
-        Self { rule, effect, problem }
+        Self { rule, effect, problem, gate: false }
+    }
+
+    /// A finding about what has happened, which a dry run must not be refused for.
+    pub(crate) fn of_gate(self) -> Self {
+        Self { gate: true, ..self }
+    }
+
+    /// Whether it is about what has happened in the cluster, not about the object.
+    pub fn is_of_gate(&self) -> bool {
+        self.gate
+    }
+
+    /// Says that what it rests on could not be confirmed.
+    pub(crate) fn doubt(&mut self, reason: &str) {
+        self.problem
+            .message
+            .push_str(&format!(" (as last seen: {reason}, which is not your fault)"));
     }
 
     /// The rule.

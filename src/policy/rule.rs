@@ -4,6 +4,7 @@ use std::fmt;
 
 use super::context::Context;
 use super::finding::Problems;
+use super::gate::{Judgement, Launch};
 use crate::domain::job::Job;
 use crate::domain::manifest::CronJobManifest;
 use crate::domain::workload::Workload;
@@ -46,6 +47,8 @@ pub enum Scope {
     Object,
     /// Also its companions, where they are in view.
     Bundle,
+    /// What has happened in the cluster.
+    Gate,
     /// The object as it was admitted: its stamps, or what it was before an update. Nothing offline has either.
     Admission,
 }
@@ -56,6 +59,7 @@ impl Scope {
         match self {
             Self::Object => "object",
             Self::Bundle => "bundle",
+            Self::Gate => "gate",
             Self::Admission => "admission",
         }
     }
@@ -76,6 +80,10 @@ pub enum Check {
     AnyWorkload(fn(&Workload<'_>, &Context<'_>, &mut Problems)),
     /// A CronJob, created or updated.
     CronJob(fn(&CronJobManifest<'_>, &Context<'_>, &mut Problems)),
+    /// A release that a workload is about to run, and what its migrations prove.
+    Rollout(fn(&Judgement<'_>, &Context<'_>, &mut Problems)),
+    /// A recognised migration Job that is created, beside what was attempted before.
+    Launch(fn(&Job<'_>, &Launch<'_>, &Context<'_>, &mut Problems)),
     /// A Job that is updated: the old and the new one.
     JobUpdate(fn(&Job<'_>, &Job<'_>, &mut Problems)),
 }

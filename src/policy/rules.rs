@@ -2,11 +2,14 @@
 
 use super::rule::Rule;
 
+mod concurrent_migration;
+mod contract_too_early;
 mod downtime_rollout;
 mod evictable_migration;
 mod evidence_deleted_early;
 mod evidence_relabelled;
 mod exit_status_lost;
+mod failed_before;
 mod failures_ignored;
 mod floating_image_tag;
 mod image_mismatch;
@@ -15,16 +18,20 @@ mod long_running_sidecar;
 mod malformed_hook_annotation;
 mod migration_gates_nothing;
 mod migration_in_app_pod;
+mod migration_not_completed;
 mod missing_active_deadline;
 mod missing_readiness_probe;
+mod missing_reference;
 mod missing_resources;
 mod no_database_wait;
 mod not_before_rollout;
+mod not_proven_upstream;
 mod not_tracked;
 mod parallel_runners;
 mod replace_forced;
 mod restarts_in_place;
 mod retries_enabled;
+mod rollback_past_contract;
 mod suspended_migration;
 mod verification_out_of_order;
 mod wait_exceeds_deadline;
@@ -53,7 +60,13 @@ pub static RULES: &[&Rule] = &[
     &wave_not_after_migration::RULE,
     &wave_contradicts_phase::RULE,
     &image_mismatch::RULE,
+    &migration_not_completed::RULE,
     &floating_image_tag::RULE,
+    &concurrent_migration::RULE,
+    &failed_before::RULE,
+    &rollback_past_contract::RULE,
+    &contract_too_early::RULE,
+    &not_proven_upstream::RULE,
     &migration_gates_nothing::RULE,
     &not_tracked::RULE,
     &evidence_relabelled::RULE,
@@ -61,6 +74,7 @@ pub static RULES: &[&Rule] = &[
     &missing_readiness_probe::RULE,
     &migration_in_app_pod::RULE,
     &replace_forced::RULE,
+    &missing_reference::RULE,
 ];
 
 /// The rule with a code, whatever the case, or with a name.

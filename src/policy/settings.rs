@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
+use jiff::SignedDuration;
+
 use super::rule::{Code, Rule, Severity};
 use crate::domain::image::ImageRef;
 
@@ -25,6 +27,15 @@ pub enum Ordering {
     ArgoCd,
     /// A pipeline outside the cluster: rules about hooks and waves are silent.
     External,
+}
+
+/// What a gate rule does where the cluster's state cannot be told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnUnknown {
+    /// It refuses, and says that the author is not to blame.
+    Deny,
+    /// It warns.
+    Warn,
 }
 
 /// The injected `wait-for-db` container.
@@ -73,6 +84,18 @@ pub struct Policy {
     pub ordering: Ordering,
     /// Whether workload rules deny for workloads that are paired by inference only.
     pub inferred_pairs_deny: bool,
+    /// What the gate does where what has happened cannot be told.
+    pub on_unknown: OnUnknown,
+    /// Whether the first workload of an app is refused while no migration of the app has run.
+    pub first_install_denies: bool,
+    /// How long an app is known to migrate after its last attempt.
+    pub known_for: SignedDuration,
+    /// Failures of one migration for one release after which a further attempt is warned of.
+    pub failures_before_warning: usize,
+    /// Namespace of the environment in which a release must have been proven before.
+    pub upstream: Option<String>,
+    /// Field managers whose dry runs the gate may refuse. Argo CD's never is: its diff asks before it migrates.
+    pub denied_dry_runs: Vec<String>,
     /// When to add a waiter.
     pub inject: Inject,
     /// The waiter to add.
@@ -93,6 +116,12 @@ impl Default for Policy {
             lowest_post_sync_wave: 0,
             ordering: Ordering::ArgoCd,
             inferred_pairs_deny: false,
+            on_unknown: OnUnknown::Deny,
+            first_install_denies: false,
+            known_for: SignedDuration::from_hours(180 * 24),
+            failures_before_warning: 2,
+            upstream: None,
+            denied_dry_runs: Vec::new(),
             inject: Inject::Enforce,
             waiter: Waiter::default(),
             docs: "https://wavegate.dev/rules/".to_owned(),

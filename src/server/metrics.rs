@@ -45,6 +45,7 @@ pub struct Metrics {
     connections: Gauge,
     refused: Family<RefusalLabels, Counter>,
     panics: Counter,
+    unconfirmed: Counter,
     accept_errors: Counter,
     handshake_failures: Family<HandshakeLabels, Counter>,
     reloads: Family<ReloadLabels, Counter>,
@@ -97,6 +98,7 @@ impl Metrics {
             connections: Gauge::default(),
             refused: Family::default(),
             panics: Counter::default(),
+            unconfirmed: Counter::default(),
             accept_errors: Counter::default(),
             handshake_failures: Family::default(),
             reloads: Family::default(),
@@ -145,6 +147,11 @@ impl Metrics {
             self.refused.clone(),
         );
         registry.register("panics", "Decisions that panicked", self.panics.clone());
+        registry.register(
+            "unconfirmed_decisions",
+            "Decisions before which the cluster was asked and did not answer",
+            self.unconfirmed.clone(),
+        );
         registry.register(
             "accept_errors",
             "Connections that could not be accepted",
@@ -241,6 +248,11 @@ impl Metrics {
 
     pub(super) fn panicked(&self) {
         self.panics.inc();
+    }
+
+    /// The cluster was asked before a decision and did not answer.
+    pub fn unread(&self) {
+        self.unconfirmed.inc();
     }
 
     pub(super) fn accept_failed(&self) {

@@ -16,7 +16,7 @@ use super::metrics::Metrics;
 use super::readiness::Readiness;
 use super::refusal::Refusal;
 use super::webhook::{Answer, ContentType, Endpoint};
-use super::{Decide, Limits};
+use super::{Decide, Limits, Step};
 
 /// What is read of a refused body, in multiples of the body limit, before the connection is given up.
 const DISCARD_FACTOR: usize = 2;
@@ -116,9 +116,19 @@ impl<D: Decide> Router<D> {
                 BodyError::Truncated => Refusal::BodyTruncated,
                 BodyError::NoMemory => Refusal::TooManyBytes(limits.buffered_bytes),
             })?;
-        // The decision works on values that it makes for this request; what it shares, it shares behind
-        // locks that survive a panic. So nothing half-changed is seen afterwards.
-        catch_unwind(AssertUnwindSafe(|| self.decide.answer(endpoint, &body))).map_err(|_payload| {
+        match self.contain(endpoint, || self.decide.answer(endpoint, &body))? {
+            Step::Answer(answer) => Ok(answer),
+            Step::Ask(question) => {
+                let told = self.decide.ask(question).await;
+                self.contain(endpoint, || self.decide.conclude(endpoint, &body, told))
+            }
+        }
+    }
+
+    /// Contains a panic. The decision works on values that it makes for this request; what it shares, it shares
+    /// behind locks that survive a panic. So nothing half-changed is seen afterwards.
+    fn contain<T>(&self, endpoint: Endpoint, step: impl FnOnce() -> T) -> Result<T, Refusal> {
+        catch_unwind(AssertUnwindSafe(step)).map_err(|_payload| {
             // The payload may quote the request.
             tracing::error!(endpoint = endpoint.path(), "a decision panicked; answered with 500");
             self.metrics.panicked();
@@ -227,9 +237,9 @@ mod tests {
     struct Length;
 
     impl Decide for Length {
-        fn answer(&self, _: Endpoint, body: &[u8]) -> Answer {
+        fn answer(&self, _: Endpoint, body: &[u8]) -> Step {
             let body = body.len().to_string().into_bytes();
-            Answer { status: 200, content_type: ContentType::Json, body }
+            Answer { status: 200, content_type: ContentType::Json, body }.into()
         }
     }
 

@@ -1,14 +1,18 @@
 //! The engine behind the endpoints: a body in, an answer, a log event and counts out.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Instant;
 
+use jiff::Timestamp;
+
+use super::Step;
+use super::live::{Live, LiveReading, Unread};
 use super::metrics::{self, Metrics};
 use crate::admission::{
     Admission, answer_broken, answer_mutation, answer_validation, decode, uid_of,
 };
-use crate::cluster::ClusterState;
+use crate::cluster::{ClusterState, Question, Reading};
 use crate::engine::{Decision, Mode, Mutation, evaluate, mutate};
 use crate::policy::{Effect, Finding, Policy};
 
@@ -78,12 +82,23 @@ pub struct Answer {
 }
 
 /// Decides about admission requests.
-#[derive(Debug)]
 pub struct Webhook {
     policy: Policy,
-    state: ClusterState,
+    cluster: Cluster,
     metrics: Arc<Metrics>,
 }
+
+/// What is known of the cluster, and who can be asked about the rest. The default knows nothing and nobody.
+#[derive(Clone, Default)]
+pub struct Cluster {
+    /// What the watchers know.
+    pub state: SharedState,
+    /// Who reads what they do not; `None` where wavegate runs without a cluster.
+    pub live: Option<Arc<dyn Live>>,
+}
+
+/// The cluster's state, filled by watchers and read by decisions.
+pub type SharedState = Arc<RwLock<ClusterState>>;
 
 /// What came of a request, for its log event.
 struct Verdict {
@@ -95,31 +110,91 @@ struct Verdict {
 
 impl Webhook {
     /// A webhook with this policy that counts its findings in these metrics.
-    pub fn new(policy: Policy, metrics: Arc<Metrics>) -> Self {
-        Self { policy, state: ClusterState::default(), metrics }
+    pub fn new(policy: Policy, cluster: Cluster, metrics: Arc<Metrics>) -> Self {
+        Self { policy, cluster, metrics }
     }
 
-    /// Answers one review. A body without a uid is answered with 400, everything else with a review: a panic
-    /// too, which refuses where findings would.
-    pub fn answer(&self, endpoint: Endpoint, body: &[u8]) -> Answer {
-        // Nothing is shared but the policy and the state, which are only read.
-        catch_unwind(AssertUnwindSafe(|| self.review(endpoint, body)))
-            .unwrap_or_else(|_| self.broken(endpoint, body))
+    /// Answers one review, or says what must be asked first. A body without a uid is answered with 400, everything
+    /// else with a review: a panic too, which refuses where findings would.
+    pub fn answer(&self, endpoint: Endpoint, body: &[u8]) -> Step {
+        self.contained(endpoint, body, || self.review(endpoint, body, None))
     }
 
-    fn review(&self, endpoint: Endpoint, body: &[u8]) -> Answer {
+    /// Asks the cluster, at most for as long as [`Live`] takes.
+    pub fn ask(&self, question: Question) -> LiveReading<'_> {
+        match &self.cluster.live {
+            Some(live) => live.read(question),
+            None => Box::pin(async { Err(Unread("wavegate runs without a cluster".to_owned())) }),
+        }
+    }
+
+    /// Answers a review in the light of what the cluster told.
+    pub fn conclude(
+        &self,
+        endpoint: Endpoint,
+        body: &[u8],
+        told: Result<Reading, Unread>,
+    ) -> Answer {
+        match self.contained(endpoint, body, || self.review(endpoint, body, Some(told))) {
+            Step::Answer(answer) => answer,
+            // The engine asks only once; if it did again, that would be a defect.
+            Step::Ask(_) => self.broken(endpoint, body),
+        }
+    }
+
+    /// Contains a panic: nothing is shared but the policy and the state, which are only read.
+    fn contained(&self, endpoint: Endpoint, body: &[u8], review: impl FnOnce() -> Step) -> Step {
+        catch_unwind(AssertUnwindSafe(review))
+            .unwrap_or_else(|_| self.broken(endpoint, body).into())
+    }
+
+    fn review(
+        &self,
+        endpoint: Endpoint,
+        body: &[u8],
+        told: Option<Result<Reading, Unread>>,
+    ) -> Step {
         let started = Instant::now();
         let admission = match decode(body) {
             Ok(admission) => admission,
             Err(error) => {
                 let reason = error.to_string();
                 tracing::warn!(endpoint = endpoint.path(), reason, "undecodable review");
-                return Answer::text(400, &reason);
+                return Answer::text(400, &reason).into();
             }
         };
-        let verdict = self.decide(endpoint, &admission);
+        let verdict = if endpoint.mutates() {
+            mutated(&admission, &mutate(&admission, &self.policy, endpoint.mode()))
+        } else {
+            let mut decision = self.evaluate(endpoint, &admission, told);
+            if let Some(question) = decision.question.take() {
+                return Step::Ask(question);
+            }
+            self.validated(endpoint, &admission, &decision)
+        };
         log(endpoint, &admission, &verdict, started);
-        Answer::review(verdict.body)
+        Answer::review(verdict.body).into()
+    }
+
+    /// Decides on what the watchers know, or on that and what was told beyond it.
+    fn evaluate(
+        &self,
+        endpoint: Endpoint,
+        admission: &Admission<'_>,
+        told: Option<Result<Reading, Unread>>,
+    ) -> Decision {
+        let now = Timestamp::now();
+        let state = self.cluster.state.read().unwrap_or_else(PoisonError::into_inner);
+        let told = match told {
+            None => return evaluate(admission, &state, &self.policy, endpoint.mode(), now),
+            Some(Ok(reading)) => state.confirmed(&admission.namespace, reading),
+            Some(Err(unread)) => {
+                self.metrics.unread();
+                state.unconfirmed(unread.0)
+            }
+        };
+        drop(state);
+        evaluate(admission, &told, &self.policy, endpoint.mode(), now)
     }
 
     /// The answer after a panic. Mutation fails open: what it did not do, validation reports.
@@ -132,14 +207,15 @@ impl Webhook {
         Answer::review(answer_broken(&uid, endpoint == Endpoint::ValidateEnforce))
     }
 
-    fn decide(&self, endpoint: Endpoint, admission: &Admission<'_>) -> Verdict {
-        if endpoint.mutates() {
-            return mutated(admission, &mutate(admission, &self.policy, endpoint.mode()));
-        }
-        let decision = evaluate(admission, &self.state, &self.policy, endpoint.mode());
-        self.count(endpoint, &decision);
+    fn validated(
+        &self,
+        endpoint: Endpoint,
+        admission: &Admission<'_>,
+        decision: &Decision,
+    ) -> Verdict {
+        self.count(endpoint, decision);
         Verdict {
-            body: answer_validation(admission, &decision, &self.policy),
+            body: answer_validation(admission, decision, &self.policy),
             outcome: if decision.is_allowed() { "allowed" } else { "denied" },
             denied: codes(decision.denials()),
             warned: codes(decision.warnings()),
@@ -179,7 +255,7 @@ impl Answer {
         }
     }
 
-    fn text(status: u16, line: &str) -> Self {
+    pub(super) fn text(status: u16, line: &str) -> Self {
         let body = format!("{line}\n").into_bytes();
         Self { status, content_type: ContentType::Text, body }
     }
@@ -232,7 +308,7 @@ mod tests {
     /// No input makes wavegate panic, as far as anybody knows; what it would answer is tested nevertheless.
     #[test]
     fn a_panic_refuses_where_findings_would_and_says_whose_fault_it_is() {
-        let webhook = Webhook::new(Policy::default(), Arc::new(Metrics::new()));
+        let webhook = Webhook::new(Policy::default(), Cluster::default(), Arc::new(Metrics::new()));
         let review = json!({
             "apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview",
             "request": {"uid": "u-1", "operation": "CREATE"},

@@ -2,6 +2,7 @@
 
 use std::fs;
 
+use jiff::Timestamp;
 use wavegate::admission::Admission;
 use wavegate::check::check;
 use wavegate::check::load::Source;
@@ -42,7 +43,13 @@ fn lookalikes_pass_untouched() {
             let admission = Admission::of_manifest("batch", kind, "shop", &json);
             let mutation = mutate(&admission, &policy, Mode::Enforce);
             assert!(mutation.patch.0.is_empty(), "{name} is changed: {:?}", mutation.patch);
-            let decision = evaluate(&admission, &ClusterState::default(), &policy, Mode::Enforce);
+            let decision = evaluate(
+                &admission,
+                &ClusterState::default(),
+                &policy,
+                Mode::Enforce,
+                Timestamp::UNIX_EPOCH,
+            );
             assert!(decision.findings.is_empty(), "{name}: {:?}", decision.findings);
             assert!(decision.notices.is_empty(), "{name}: {:?}", decision.notices);
         }

@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::PathBuf;
 
+use jiff::Timestamp;
 use kube_core::DynamicObject;
 use kube_core::admission::{AdmissionRequest, AdmissionReview, Operation as KubeOperation};
 use serde_json::Value;
@@ -60,7 +61,7 @@ fn nothing_recorded_is_refused_and_every_answer_is_a_review() {
     let (policy, state) = (Policy::default(), ClusterState::default());
     for (path, body) in recorded() {
         let admission = decode(&body).unwrap();
-        let decision = evaluate(&admission, &state, &policy, Mode::Enforce);
+        let decision = evaluate(&admission, &state, &policy, Mode::Enforce, Timestamp::UNIX_EPOCH);
         assert!(decision.is_allowed(), "{}: {:?}", path.display(), decision.findings);
         let mutation = mutate(&admission, &policy, Mode::Enforce);
         for answer in [
@@ -99,7 +100,13 @@ fn recorded_jobs_that_really_migrate_are_stamped_and_admitted() {
         let Subject::Job(job) = &admission.subject else { panic!("{name} holds no Job") };
         assert!(job.recognition.is_migration(), "{}", path.display());
         assert!(mutate(&admission, &policy, Mode::Enforce).patch.0.is_empty());
-        let decision = evaluate(&admission, &ClusterState::default(), &policy, Mode::Enforce);
+        let decision = evaluate(
+            &admission,
+            &ClusterState::default(),
+            &policy,
+            Mode::Enforce,
+            Timestamp::UNIX_EPOCH,
+        );
         let codes: Vec<&str> = decision.denials().map(Finding::code).collect();
         // Those without a hook, a wave or a deadline say so; none is untracked.
         assert!(!codes.contains(&"WG310"), "{}: {codes:?}", path.display());

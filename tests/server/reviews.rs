@@ -6,13 +6,13 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 use wavegate::policy::Policy;
 use wavegate::server::Metrics;
-use wavegate::server::webhook::Webhook;
+use wavegate::server::webhook::{Cluster, Webhook};
 
 use crate::client::post;
 use crate::rig::{NAME, Server, Setting};
 
 async fn server() -> Server {
-    let webhook = Webhook::new(Policy::default(), Arc::new(Metrics::new()));
+    let webhook = Webhook::new(Policy::default(), Cluster::default(), Arc::new(Metrics::new()));
     Server::start_with(Setting::default(), webhook).await
 }
 

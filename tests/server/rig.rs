@@ -14,7 +14,7 @@ use tokio::time::{sleep, timeout};
 use wavegate::certs::{Issued, Validity, issue};
 use wavegate::server::webhook::{Answer, ContentType, Endpoint};
 use wavegate::server::{
-    Decide, Drain, Limits, Metrics, Readiness, ServeError, ServerConfig, Timeouts, TlsSource,
+    Decide, Drain, Limits, Metrics, Readiness, ServeError, ServerConfig, Step, Timeouts, TlsSource,
     listen, run,
 };
 
@@ -27,8 +27,8 @@ pub(crate) const NAME: &str = "wavegate.wavegate.svc";
 pub(crate) struct Scripted<F>(pub(crate) F);
 
 impl<F: Fn(Endpoint, &[u8]) -> Answer + Send + Sync + 'static> Decide for Scripted<F> {
-    fn answer(&self, endpoint: Endpoint, body: &[u8]) -> Answer {
-        (self.0)(endpoint, body)
+    fn answer(&self, endpoint: Endpoint, body: &[u8]) -> Step {
+        (self.0)(endpoint, body).into()
     }
 }
 

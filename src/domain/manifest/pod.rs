@@ -33,6 +33,12 @@ pub struct PodSpec<'a> {
     /// Run side by side.
     #[serde(default, deserialize_with = "null_as_default")]
     pub containers: Vec<Container<'a>>,
+    /// Account that the pods act as.
+    #[serde(default)]
+    pub service_account_name: Option<Text<'a>>,
+    /// Volumes, kept unread.
+    #[serde(default, borrow)]
+    pub volumes: Option<Raw<'a>>,
     /// Pod-level security settings.
     #[serde(default, deserialize_with = "null_as_default")]
     pub security_context: PodSecurityContext,

@@ -2,6 +2,7 @@ use crate::domain::image::ImageRef;
 use crate::domain::job::Job;
 use crate::domain::manifest::{Container, ContainerPlace};
 use crate::domain::workload::{AppContainer, Workload};
+use crate::policy::gate::{Judgement, Remark};
 use crate::policy::rule::declare_rule;
 use crate::policy::{Context, Problems};
 
@@ -73,7 +74,20 @@ declare_rule! {
     /// # References
     ///
     /// - [Kubernetes: images](https://kubernetes.io/docs/concepts/containers/images/)
-    "WG303" "floating-image-tag", Deny, Object, [Migration(migration), Workload(workload)]
+    "WG303" "floating-image-tag", Deny, Object, [Migration(migration), Workload(workload), Rollout(pushed_again)]
+}
+
+fn pushed_again(judgement: &Judgement<'_>, _cx: &Context<'_>, found: &mut Problems) {
+    for remark in &judgement.remarks {
+        if let Remark::PushedAgain(newest) = remark {
+            let (release, job) = (&judgement.release, &newest.facts.key.name);
+            found.advise(
+                &judgement.path,
+                format!("{release} was pushed again: migration Job {job} ran another image than an earlier one"),
+                "never push a release's tag again, or use digests",
+            );
+        }
+    }
 }
 
 fn migration(job: &Job<'_>, cx: &Context<'_>, found: &mut Problems) {

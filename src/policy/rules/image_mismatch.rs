@@ -1,11 +1,9 @@
-use crate::cluster::{Pair, PairReason};
-use crate::domain::image::{Comparison, ImageRef};
-use crate::domain::keys;
+use crate::cluster::{Attempt, MigrationFacts, Pair};
 use crate::domain::role::Confidence;
-use crate::domain::workload::AppContainer;
 use crate::domain::workload::Workload;
+use crate::policy::gate::{Judgement, Match, Release, Releases, Verdict};
 use crate::policy::rule::declare_rule;
-use crate::policy::{Context, Problems};
+use crate::policy::{Context, OnUnknown, Problems};
 
 declare_rule! {
     /// A workload runs another release than its migration.
@@ -110,16 +108,14 @@ declare_rule! {
     /// # References
     ///
     /// - [argocd-image-updater#574](https://github.com/argoproj-labs/argocd-image-updater/issues/574)
-    "WG301" "image-mismatch", Deny, Bundle, [Workload(check)]
+    "WG301" "image-mismatch", Deny, Bundle, [Workload(in_a_bundle), Rollout(at_the_gate)]
 }
 
-fn check(workload: &Workload<'_>, cx: &Context<'_>, found: &mut Problems) {
-    let compared: Vec<(&Pair<'_>, Outcome)> = cx
-        .pairs
-        .iter()
-        .filter(|pair| pair.reason.is_sure())
-        .map(|pair| (pair, compare(workload, pair, cx)))
-        .collect();
+/// Offline: the manifests of one bundle beside each other.
+fn in_a_bundle(workload: &Workload<'_>, cx: &Context<'_>, found: &mut Problems) {
+    let manifests = cx.pairs.iter().filter(|pair| pair.reason.is_sure() && !pair.attempted);
+    let compared: Vec<(&Pair<'_>, Outcome)> =
+        manifests.map(|pair| (pair, compare(workload, pair, cx))).collect();
     for (pair, outcome) in &compared {
         let Outcome::Problem { denies, path, message, help } = outcome else { continue };
         // Jobs of earlier releases may still be there: one of the same image that fits is enough.
@@ -130,6 +126,34 @@ fn check(workload: &Workload<'_>, cx: &Context<'_>, found: &mut Problems) {
             let sure = *denies && pair.migration.confidence >= Confidence::Strong;
             found.push_or_advise(sure, path, message, *help);
         }
+    }
+}
+
+/// In the cluster: the workload beside the migration that ran last.
+fn at_the_gate(judgement: &Judgement<'_>, cx: &Context<'_>, found: &mut Problems) {
+    let (path, release) = (&judgement.path, &judgement.release);
+    let ran = |attempt: &Attempt| {
+        let image = attempt.facts.image.as_ref().map(ToString::to_string);
+        format!(
+            "migration Job {} ran {}",
+            attempt.facts.key.name,
+            attempt.facts.ties.release.clone().or(image).unwrap_or_default()
+        )
+    };
+    match judgement.verdict {
+        Verdict::OtherRelease(newest) => {
+            found.push(path, format!("is {release}, but {}", ran(newest)), TOGETHER);
+        }
+        Verdict::Incomparable(attempt) => found.push_or_advise(
+            cx.policy.on_unknown == OnUnknown::Deny,
+            path,
+            format!(
+                "is {release}, and {}: whether that is the same image is not known",
+                ran(attempt)
+            ),
+            TOKEN,
+        ),
+        _ => {}
     }
 }
 
@@ -155,75 +179,69 @@ fn same_runner(left: &Pair<'_>, right: &Pair<'_>) -> bool {
 }
 
 fn compare(workload: &Workload<'_>, pair: &Pair<'_>, cx: &Context<'_>) -> Outcome {
-    match (workload.key(keys::RELEASE), &pair.migration.ties.release) {
-        (Some(token), Some(migrated)) if token.value == migrated => Outcome::Same,
-        (Some(token), Some(migrated)) => Outcome::Problem {
-            denies: true,
-            path: token.path(),
+    let migration = pair.migration;
+    let name = &migration.key.name;
+    let releases = Releases::of(workload, migration.image.as_slice());
+    if releases.ambiguous {
+        return Outcome::Problem {
+            denies: false,
+            path: "spec.template.spec.containers".to_owned(),
             message: format!(
-                "is {}, but migration {} is of release {migrated}",
-                token.value, pair.migration.key.name
+                "has several containers, and none has the repository of migration {name}"
             ),
-            help: TOGETHER,
-        },
-        _ => compare_images(workload, pair, cx),
+            help: "name the app's container in wavegate.dev/container",
+        };
     }
+    let outcomes = releases.all.iter().map(|release| compare_release(release, migration, cx));
+    outcomes.max_by_key(Outcome::weight).unwrap_or(Outcome::Silent)
 }
 
-fn compare_images(workload: &Workload<'_>, pair: &Pair<'_>, cx: &Context<'_>) -> Outcome {
-    let Some(migrated) = &pair.migration.image else { return Outcome::Silent };
-    let name = &pair.migration.key.name;
-    let place = match workload.app_container(Some(migrated)) {
-        AppContainer::At(place) => place,
-        AppContainer::None => return Outcome::Silent,
-        AppContainer::Ambiguous => {
-            return Outcome::Problem {
-                denies: false,
-                path: "spec.template.spec.containers".to_owned(),
-                message: format!(
-                    "has several containers, and none has the repository of migration {name}"
-                ),
-                help: "name the app's container in wavegate.dev/container",
-            };
-        }
-    };
-    let container = workload.pod().and_then(|pod| pod.container(place));
-    let Some(Ok(image)) = container.map(|container| ImageRef::parse(&container.image)) else {
+fn compare_release(release: &Release<'_>, migration: &MigrationFacts, cx: &Context<'_>) -> Outcome {
+    let name = &migration.key.name;
+    let (path, called) = (release.path.clone(), release.name());
+    let tokens = release.token.is_some() && migration.ties.release.is_some();
+    let (Some(image), Some(migrated)) = (&release.image, &migration.image) else {
         return Outcome::Silent;
     };
     // A floating tag proves nothing either way and is WG303's to report.
-    if cx.policy.is_floating(&image) || cx.policy.is_floating(migrated) {
+    if !tokens && (cx.policy.is_floating(image) || cx.policy.is_floating(migrated)) {
         return Outcome::Silent;
     }
-    let path = format!("spec.template.spec.{place}.image");
-    let together = if image.same_repository(migrated) { TOGETHER } else { TOKEN };
-    match comparison(&image, migrated, pair) {
-        Comparison::Same => Outcome::Same,
-        Comparison::Different => Outcome::Problem {
+    match release.compare(migration, None, cx.policy) {
+        Match::Same => Outcome::Same,
+        Match::Different if tokens => Outcome::Problem {
             denies: true,
             path,
-            message: format!("is {image}, but migration {name} runs {migrated}"),
-            help: together,
+            message: format!(
+                "is {called}, but migration {name} is of release {}",
+                migration.ties.release.as_deref().unwrap_or_default()
+            ),
+            help: TOGETHER,
         },
-        Comparison::Unknown => Outcome::Problem {
+        Match::Different => Outcome::Problem {
+            denies: true,
+            path: release.image_path.clone(),
+            message: format!("is {image}, but migration {name} runs {migrated}"),
+            help: if image.same_repository(migrated) { TOGETHER } else { TOKEN },
+        },
+        Match::Unknown => Outcome::Problem {
             denies: false,
-            path,
+            path: release.image_path.clone(),
             message: format!("{image} cannot be compared with {migrated} of migration {name}"),
             help: TOKEN,
         },
     }
 }
 
-/// Digests of different repositories can never agree, so those are compared by tag, where the pair is explicit.
-fn comparison(image: &ImageRef, migrated: &ImageRef, pair: &Pair<'_>) -> Comparison {
-    if image.same_repository(migrated) {
-        return image.compare(migrated);
-    }
-    let explicit = matches!(pair.reason, PairReason::App(_));
-    match (image.tag(), migrated.tag()) {
-        (Some(left), Some(right)) if explicit && left == right => Comparison::Same,
-        (Some(_), Some(_)) => Comparison::Different,
-        _ => Comparison::Unknown,
+impl Outcome {
+    /// Of several images of one app the one that fits worst is told.
+    fn weight(&self) -> u8 {
+        match self {
+            Self::Silent => 0,
+            Self::Same => 1,
+            Self::Problem { denies: false, .. } => 2,
+            Self::Problem { denies: true, .. } => 3,
+        }
     }
 }
 

@@ -1,0 +1,172 @@
+//! The gate: whether a workload may run the release that it is about to run.
+//!
+//! Decided where a workload is admitted, since while the migration runs the live workload still runs the old
+//! release. Only a real change is gated: what ran yesterday re-applies today.
+
+mod contract;
+mod evidence;
+mod release;
+mod verdict;
+
+use jiff::Timestamp;
+
+pub use contract::{Launch, OldRelease};
+pub use release::{Match, Release, Releases};
+
+use self::evidence::Evidence;
+use self::verdict::Gate;
+use super::Policy;
+use crate::cluster::{Attempt, ClusterState, Sighting, WorkloadFacts, pairing};
+use crate::domain::keys;
+use crate::domain::outcome::Outcome;
+use crate::domain::workload::Workload;
+
+/// What is known about one release that a workload is about to run.
+#[derive(Debug)]
+pub struct Judgement<'s> {
+    /// The release, as a person calls it.
+    pub release: String,
+    /// Field path of what tells it.
+    pub path: String,
+    /// Whether it may run.
+    pub verdict: Verdict<'s>,
+    /// What else is worth saying about it.
+    pub remarks: Vec<Remark<'s>>,
+    /// Whether the migrations surely belong to the workload. A likely pair never denies.
+    pub sure: bool,
+}
+
+/// Whether a release may run, and what says so. The first that holds, in this order.
+#[derive(Clone, Copy, Debug)]
+pub enum Verdict<'s> {
+    // A person's override (`GateOverride`) comes first; its row has its place here.
+    /// A declared contract removed what the release needs.
+    Excluded(&'s Attempt),
+    /// Every migration required for the release succeeded.
+    Proven,
+    /// The release that the workload names as its schema floor is proven.
+    Floor,
+    /// The image ran here before the app's first record.
+    RanHere,
+    /// Nothing of the app exists yet.
+    FirstInstall,
+    /// A required migration has not ended.
+    Running(&'s Attempt),
+    /// A required migration failed, was interrupted, or nobody knows how it ended.
+    Ended(&'s Attempt, Outcome),
+    /// The newest migration prepared neither this release nor the one that runs now.
+    OtherRelease(&'s Attempt),
+    /// Whether a migration was made for this release cannot be told.
+    Incomparable(&'s Attempt),
+    /// The app is known to migrate, and nothing ran for this release.
+    NeverRan(&'s Attempt),
+    /// Nothing says that this app migrates.
+    NotMigrated,
+}
+
+/// What is worth saying whatever the verdict.
+#[derive(Clone, Copy, Debug)]
+pub enum Remark<'s> {
+    /// A migration that had succeeded was tried again, and has failed or still runs.
+    TriedAgain(&'s Attempt),
+    /// A contract that nobody declared removed what the release needs.
+    GuessedContract(&'s Attempt),
+    /// A migration of the previous release was not attempted for this one.
+    Missing(&'s Attempt),
+    /// A tag was pushed again between two attempts: the same tag is two images.
+    PushedAgain(&'s Attempt),
+    /// A migration that is only guessed to be one has not succeeded.
+    Unproven(&'s Attempt, Outcome),
+    /// No success is known in the environment that comes before.
+    NotUpstream,
+}
+
+impl Verdict<'_> {
+    /// Whether what happened speaks for the release.
+    pub fn is_proof(&self) -> bool {
+        matches!(self, Self::Proven | Self::Floor | Self::RanHere)
+    }
+}
+
+/// A workload that is about to run, and before an update the one that runs now.
+#[derive(Clone, Copy)]
+pub struct Change<'w> {
+    /// As it will be.
+    pub new: &'w Workload<'w>,
+    /// As it is; `None` on creation.
+    pub old: Option<&'w Workload<'w>>,
+    /// Namespace of both.
+    pub namespace: &'w str,
+}
+
+/// Judges every release that a change brings. Empty where it brings none, and where no migration is in view and the
+/// author asked for none.
+pub fn judge<'s>(
+    change: Change<'_>,
+    state: &'s ClusterState,
+    policy: &Policy,
+    now: Timestamp,
+) -> Vec<Judgement<'s>> {
+    let sides: Vec<WorkloadFacts> = [Some(change.new), change.old]
+        .into_iter()
+        .flatten()
+        .map(|workload| WorkloadFacts::of(workload, change.namespace))
+        .collect();
+    let (sure, likely) = paired(&sides, state, policy);
+    if sure.is_empty() && likely.is_empty() {
+        return first_install(change, state);
+    }
+    let is_sure = !sure.is_empty();
+    let gate = Gate {
+        change,
+        state,
+        policy,
+        now,
+        evidence: Evidence::new(if is_sure { sure } else { likely }),
+        sure: is_sure,
+    };
+    gate.judge()
+}
+
+/// The attempts that pair with either side of a change, surely or likely: a workload that leaves its pair in the
+/// same update is gated all the same.
+fn paired<'s>(
+    sides: &[WorkloadFacts],
+    state: &'s ClusterState,
+    policy: &Policy,
+) -> (Vec<&'s Sighting>, Vec<&'s Sighting>) {
+    let mut found: Vec<(&'s Sighting, bool)> = Vec::new();
+    for side in sides {
+        for sighting in state.attempts().tied_to(side) {
+            let facts = &sighting.attempt().facts;
+            let Some(reason) = pairing::pair(facts, side, |image| policy.is_floating(image)) else {
+                continue;
+            };
+            let sure = reason.is_sure();
+            let uid = &sighting.attempt().uid;
+            match found.iter_mut().find(|(known, _)| known.attempt().uid == *uid) {
+                Some((_, known)) => *known |= sure,
+                None => found.push((sighting, sure)),
+            }
+        }
+    }
+    found.sort_by_key(|(s, _)| (s.attempt().created, s.attempt().uid.as_str()));
+    let (sure, likely): (Vec<_>, Vec<_>) = found.into_iter().partition(|(_, sure)| *sure);
+    let sightings = |list: Vec<(&'s Sighting, bool)>| list.into_iter().map(|(s, _)| s).collect();
+    (sightings(sure), sightings(likely))
+}
+
+fn first_install<'s>(change: Change<'_>, state: &'s ClusterState) -> Vec<Judgement<'s>> {
+    let Some(app) = change.new.key(keys::APP).filter(|_| change.old.is_none()) else {
+        return Vec::new();
+    };
+    let revisions = state.confirmation().map_or(&[][..], |confirmation| &confirmation.revisions);
+    let verdict = if revisions.is_empty() { Verdict::FirstInstall } else { Verdict::NotMigrated };
+    vec![Judgement {
+        release: app.value.to_owned(),
+        path: app.path(),
+        verdict,
+        remarks: Vec::new(),
+        sure: true,
+    }]
+}

@@ -1,0 +1,160 @@
+//! Contracts: removing what old code needs, and when that may be done.
+
+use super::evidence::{Evidence, Moment, is_of_release, same_release};
+use super::release::{Match, Release};
+use crate::cluster::{Attempt, ClusterState, MigrationFacts, Sighting, WorkloadFacts, pairing};
+use crate::domain::image::ImageRef;
+use crate::domain::job::Job;
+use crate::domain::migration::Migration;
+use crate::domain::outcome::Outcome;
+use crate::policy::Policy;
+
+/// When the oldest release that works after a contract was first proven; order among releases is the order of
+/// first successes. Where that release has no success, the contract itself is the border.
+pub(super) fn safe_moment<'s>(evidence: &Evidence<'s>, contract: &'s Attempt) -> Moment<'s> {
+    let first = match &contract.safe_from {
+        Some(release) => evidence.first_success(|attempt| is_of_release(attempt, release)),
+        None => evidence.first_success(|attempt| same_release(attempt, contract)),
+    };
+    first.unwrap_or((contract.created, contract.created, ""))
+}
+
+/// Whether a release is the oldest that works after a contract.
+pub(super) fn is_safe_from(contract: &Attempt, release: &Release<'_>, policy: &Policy) -> bool {
+    match &contract.safe_from {
+        Some(text) => release.is_called(text),
+        None => {
+            release.compare(&contract.facts, contract.image_id.as_deref(), policy) == Match::Same
+        }
+    }
+}
+
+/// A migration Job that is about to be created, beside what was attempted of its app before.
+pub struct Launch<'s> {
+    attempt: Attempt,
+    evidence: Evidence<'s>,
+}
+
+/// Something that runs now and needs the schema that a contract takes away.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OldRelease {
+    /// What runs: kind and name.
+    pub object: String,
+    /// Its release.
+    pub release: String,
+}
+
+impl<'s> Launch<'s> {
+    /// Looks up what was attempted of the app of a Job that is created.
+    pub fn of(job: &Job<'_>, namespace: &str, state: &'s ClusterState) -> Self {
+        let facts = MigrationFacts::of(job, namespace);
+        let tied = state.attempts().tied(namespace, &facts.ties, facts.image.as_slice());
+        let of_app = tied.into_iter().filter(|s| pairing::same_app(&s.attempt().facts, &facts));
+        let evidence = Evidence::new(of_app.collect());
+        Self { attempt: Attempt::to_come(job, facts), evidence }
+    }
+
+    /// Whether the Job is a contract, and whether its author said so.
+    pub fn attempt(&self) -> &Attempt {
+        &self.attempt
+    }
+
+    fn of_this_migration(&self) -> impl DoubleEndedIterator<Item = &'s Sighting> {
+        let migration = &self.attempt.migration;
+        let attempts = self.evidence.attempts().iter();
+        attempts.filter(move |s| s.attempt().migration == *migration).copied()
+    }
+
+    /// An attempt of the same migration that has not ended. One whose Job is gone runs no more.
+    pub fn active(&self) -> Option<&'s Attempt> {
+        let active = |s: &&Sighting| s.has_job() && s.outcome() == Outcome::Running;
+        self.of_this_migration().find(active).map(Sighting::attempt)
+    }
+
+    /// How many attempts of this migration for this release ended badly since the last one that succeeded, and the
+    /// newest of them.
+    pub fn failures(&self) -> (usize, Option<&'s Attempt>) {
+        let same = |s: &&Sighting| same_release(s.attempt(), &self.attempt);
+        let of_release = self.of_this_migration().rev().filter(same);
+        let bad: Vec<&'s Attempt> = of_release
+            .take_while(|s| s.outcome() != Outcome::Succeeded)
+            .filter(|s| s.outcome() != Outcome::Running)
+            .map(Sighting::attempt)
+            .collect();
+        (bad.len(), bad.first().copied())
+    }
+
+    /// What runs now and was not proven at or after the oldest release that works after this contract. Nothing if
+    /// the Job is no contract.
+    pub fn old_releases(&self, running: &[WorkloadFacts], policy: &Policy) -> Vec<OldRelease> {
+        let border = match &self.attempt.safe_from {
+            Some(text) => self.evidence.first_success(|attempt| is_of_release(attempt, text)),
+            None => self.evidence.first_success(|a| same_release(a, &self.attempt)),
+        };
+        let paired = running.iter().filter(|workload| {
+            pairing::pair(&self.attempt.facts, workload, |image| policy.is_floating(image))
+                .is_some_and(|reason| reason.is_sure())
+        });
+        let mut old = Vec::new();
+        for workload in paired {
+            for release in self.releases_of(workload) {
+                let safe = is_safe_from(&self.attempt, &release, policy)
+                    || border.is_some_and(|border| {
+                        self.position(&release, workload, policy).is_some_and(|at| at >= border)
+                    });
+                if !safe {
+                    let object = format!("{} {}", workload.key.kind, workload.key.name);
+                    old.push(OldRelease { object, release: release.name() });
+                }
+            }
+        }
+        old
+    }
+
+    fn position(
+        &self,
+        release: &Release<'_>,
+        workload: &WorkloadFacts,
+        policy: &Policy,
+    ) -> Option<Moment<'s>> {
+        let same = |attempt: &Attempt| {
+            let image_id = attempt.image_id.as_deref();
+            release.compare(&attempt.facts, image_id, policy) == Match::Same
+        };
+        self.evidence.first_success(same).or_else(|| {
+            let floor = workload.floor.as_deref()?;
+            self.evidence.first_success(|attempt| is_of_release(attempt, floor))
+        })
+    }
+
+    /// The releases of the app's containers: those of a repository that migrates, else the only one. Of several
+    /// that nothing tells apart none is taken: what is not understood is not refused.
+    fn releases_of<'w>(&self, workload: &'w WorkloadFacts) -> Vec<Release<'w>> {
+        let token = workload.ties.release.as_deref();
+        let migrates = |image: &ImageRef| {
+            let of = |attempt: &Attempt| {
+                attempt.facts.image.as_ref().is_some_and(|own| own.same_repository(image))
+            };
+            of(&self.attempt) || self.evidence.attempts().iter().any(|s| of(s.attempt()))
+        };
+        let mut images: Vec<&ImageRef> = workload.images.iter().filter(|i| migrates(i)).collect();
+        if images.is_empty()
+            && let [only] = workload.images.as_slice()
+        {
+            images.push(only);
+        }
+        images.dedup();
+        let release = |image: &ImageRef| Release {
+            token,
+            image: Some(image.clone()),
+            path: String::new(),
+            image_path: String::new(),
+        };
+        images.into_iter().map(release).collect()
+    }
+
+    /// Which migration it is, as findings name it.
+    pub fn migration(&self) -> &Migration {
+        &self.attempt.migration
+    }
+}

@@ -1,0 +1,276 @@
+//! Which release a workload is about to run, and whether an attempt was made for it.
+
+use std::borrow::Borrow;
+
+use crate::cluster::MigrationFacts;
+use crate::domain::image::{Comparison, ImageRef};
+use crate::domain::job::only_app_container;
+use crate::domain::keys::{self, AuthorValue};
+use crate::domain::manifest::{ContainerPlace, PodSpec};
+use crate::domain::workload::Workload;
+use crate::policy::Policy;
+
+/// A release as a workload carries it: what migrations are compared with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Release<'w> {
+    /// Value of `wavegate.dev/release`.
+    pub token: Option<&'w str>,
+    /// The app container's image; `None` where it does not parse.
+    pub image: Option<ImageRef>,
+    /// Field path of what tells the release: the token, else the image.
+    pub path: String,
+    /// Field path of the image.
+    pub image_path: String,
+}
+
+/// Whether an attempt was made for a release.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Match {
+    /// It was.
+    Same,
+    /// It was made for another one.
+    Different,
+    /// One side has a digest, and which tag that is was not seen.
+    Unknown,
+}
+
+impl Release<'_> {
+    /// How a person calls it.
+    pub fn name(&self) -> String {
+        match (self.token, &self.image) {
+            (Some(token), _) => token.to_owned(),
+            (None, Some(image)) => image.to_string(),
+            (None, None) => "?".to_owned(),
+        }
+    }
+
+    /// Whether an author who writes this text, a token, a tag or an image, means this release.
+    pub fn is_called(&self, text: &str) -> bool {
+        is_called(self.token, self.image.as_ref(), text)
+    }
+
+    /// Compares the release with the one that a migration was made for: by token where both have one, else by
+    /// image. `image_id` is what the migration's container really ran.
+    pub fn compare(
+        &self,
+        migration: &MigrationFacts,
+        image_id: Option<&str>,
+        policy: &Policy,
+    ) -> Match {
+        if let (Some(token), Some(migrated)) = (self.token, &migration.ties.release) {
+            return Match::of(token == migrated);
+        }
+        let (Some(image), Some(migrated)) = (&self.image, &migration.image) else {
+            return Match::Different;
+        };
+        if policy.is_floating(image) || policy.is_floating(migrated) {
+            return Match::Different;
+        }
+        compare_images(image, migrated, image_id)
+    }
+}
+
+impl Match {
+    fn of(same: bool) -> Self {
+        if same { Self::Same } else { Self::Different }
+    }
+}
+
+/// Whether a text is the token, the tag or the whole image of a release.
+pub(super) fn is_called(token: Option<&str>, image: Option<&ImageRef>, text: &str) -> bool {
+    token == Some(text)
+        || image.is_some_and(|image| {
+            image.tag() == Some(text)
+                || image.digest() == Some(text)
+                || ImageRef::parse(text).is_ok_and(|named| {
+                    named.same_repository(image) && named.compare(image) == Comparison::Same
+                })
+        })
+}
+
+/// Images of one repository by digest, else by tag. Digests of different repositories can never agree, so those
+/// are compared by tag.
+fn compare_images(image: &ImageRef, migrated: &ImageRef, image_id: Option<&str>) -> Match {
+    if !image.same_repository(migrated) {
+        return match (image.tag(), migrated.tag()) {
+            (Some(left), Some(right)) => Match::of(left == right),
+            _ => Match::Unknown,
+        };
+    }
+    match image.compare(migrated) {
+        Comparison::Same => Match::Same,
+        Comparison::Different => Match::Different,
+        // Which digest a tag means is only known where the image ran.
+        Comparison::Unknown => match (image.digest(), image_id.and_then(digest_of)) {
+            (Some(wanted), Some(ran)) => Match::of(wanted == ran),
+            _ => Match::Unknown,
+        },
+    }
+}
+
+/// The digest in a container status' `imageID`: `repository@sha256:...`, with `docker-pullable://` before it on
+/// old runtimes. A bare `sha256:...` is the digest of the image's configuration, which no reference names.
+pub(super) fn digest_of(image_id: &str) -> Option<&str> {
+    image_id.rsplit_once('@').map(|(_, digest)| digest)
+}
+
+/// The releases that a workload runs side by side, one for each image of its app.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Releases<'w> {
+    /// Distinct releases; most workloads have one.
+    pub all: Vec<Release<'w>>,
+    /// Whether several containers could carry the app's image and nothing tells which.
+    pub ambiguous: bool,
+}
+
+impl<'w> Releases<'w> {
+    /// Reads the releases of a workload whose migrations have these images: those of the container that the author
+    /// names, else of the containers of a migration's repository, else of the only one that is no sidecar; and of
+    /// every further container of the same repository, init containers too.
+    pub fn of<I: Borrow<ImageRef>>(workload: &'w Workload<'_>, migrations: &[I]) -> Self {
+        let Some(pod) = workload.pod() else { return Self::default() };
+        let token = workload.key(keys::RELEASE);
+        let images: Vec<(ContainerPlace, Option<ImageRef>)> = pod
+            .all_containers()
+            .map(|(place, container)| (place, ImageRef::parse(&container.image).ok()))
+            .collect();
+        let (apps, ambiguous) = app_containers(workload, pod, &images, migrations);
+        let mut releases = Self { all: Vec::new(), ambiguous };
+        for (place, image) in &images {
+            let of_app = apps.contains(place)
+                || image.as_ref().is_some_and(|image| {
+                    let app = |app: &Option<ImageRef>| {
+                        app.as_ref().is_some_and(|app| app.same_repository(image))
+                    };
+                    images.iter().any(|(place, other)| apps.contains(place) && app(other))
+                });
+            if !of_app || releases.all.iter().any(|known| known.image == *image) {
+                continue;
+            }
+            let image_path = format!("spec.template.spec.{place}.image");
+            let path = token.as_ref().map_or_else(|| image_path.clone(), AuthorValue::path);
+            let token = token.as_ref().map(|token| token.value);
+            releases.all.push(Release { token, image: image.clone(), path, image_path });
+        }
+        releases
+    }
+
+    /// Whether both run the same releases, in whatever containers.
+    pub fn are(&self, others: &Releases<'_>) -> bool {
+        let has = |list: &[Release<'_>], release: &Release<'_>| {
+            list.iter().any(|other| other.token == release.token && other.image == release.image)
+        };
+        self.all.len() == others.all.len() && self.all.iter().all(|one| has(&others.all, one))
+    }
+}
+
+fn app_containers(
+    workload: &Workload<'_>,
+    pod: &PodSpec<'_>,
+    images: &[(ContainerPlace, Option<ImageRef>)],
+    migrations: &[impl Borrow<ImageRef>],
+) -> (Vec<ContainerPlace>, bool) {
+    if let Some(key) = workload.key(keys::CONTAINER) {
+        let named = pod.all_containers().find(|(_, c)| c.name.as_str() == key.value);
+        return (named.iter().map(|(place, _)| *place).collect(), named.is_none());
+    }
+    let of_migration =
+        |image: &ImageRef| migrations.iter().any(|m| m.borrow().same_repository(image));
+    let found = images.iter().filter(|(_, image)| image.as_ref().is_some_and(of_migration));
+    let found: Vec<ContainerPlace> = found.map(|(place, _)| *place).collect();
+    if !found.is_empty() {
+        return (found, false);
+    }
+    let only = only_app_container(pod);
+    (only.into_iter().collect(), only.is_none() && !pod.containers.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cluster::sample::Sample;
+    use crate::domain::workload::WorkloadKind;
+    use crate::policy::sample::workload;
+
+    const D1: &str = "sha256:1111111111111111111111111111111111111111111111111111111111111111";
+    const D2: &str = "sha256:2222222222222222222222222222222222222222222222222222222222222222";
+
+    fn matched(token: Option<&str>, image: &str, sample: Sample) -> Match {
+        let release = Release {
+            token,
+            image: ImageRef::parse(image).ok(),
+            path: String::new(),
+            image_path: String::new(),
+        };
+        let attempt = sample.attempt();
+        release.compare(&attempt.facts, attempt.image_id.as_deref(), &Policy::default())
+    }
+
+    #[test]
+    fn a_release_is_compared_by_token_then_digest_then_tag() {
+        let v1 = || Sample::new("a", "v1");
+        let ran = |digest: &str| {
+            let id = format!("docker.io/shop/api@{digest}");
+            v1().with(|attempt| attempt.image_id = Some(id))
+        };
+        let pinned = format!("shop/api:v1@{D1}");
+        let by_digest = |digest: &str| {
+            let image = ImageRef::parse(&format!("shop/api:v1@{digest}")).ok();
+            v1().with(|attempt| attempt.facts.image = image)
+        };
+        let cases = [
+            ("same tag", matched(None, "shop/api:v1", v1()), Match::Same),
+            ("other tag", matched(None, "shop/api:v2", v1()), Match::Different),
+            ("no normalisation", matched(None, "shop/api:1", v1()), Match::Different),
+            ("same token", matched(Some("7"), "shop/api:v9", v1().token("7")), Match::Same),
+            ("other token", matched(Some("8"), "shop/api:v1", v1().token("7")), Match::Different),
+            ("one token", matched(Some("8"), "shop/api:v1", v1()), Match::Same),
+            ("other repository", matched(None, "shop/web:v1", v1()), Match::Same),
+            ("floating", matched(None, "shop/api", Sample::new("a", "latest")), Match::Different),
+            ("digest, not seen", matched(None, &pinned, v1()), Match::Unknown),
+            ("digest, seen", matched(None, &pinned, ran(D1)), Match::Same),
+            ("digest, another seen", matched(None, &pinned, ran(D2)), Match::Different),
+            ("both digests", matched(None, &pinned, by_digest(D1)), Match::Same),
+            ("other digest, same tag", matched(None, &pinned, by_digest(D2)), Match::Different),
+            ("tag of a digest", matched(None, "shop/api:v1", by_digest(D1)), Match::Unknown),
+        ];
+        for (name, found, want) in cases {
+            assert_eq!(found, want, "{name}");
+        }
+        assert_eq!(digest_of(D1), None, "an image configuration's digest is none of a reference");
+    }
+
+    #[test]
+    fn the_app_s_containers_tell_the_release() {
+        let images = |patch: &str, migration: &str| {
+            let workload = workload(WorkloadKind::Deployment, patch);
+            let migration = ImageRef::parse(migration).unwrap();
+            let releases = Releases::of(&workload, &[&migration]);
+            let names: Vec<String> = releases.all.iter().map(Release::name).collect();
+            (names, releases.ambiguous)
+        };
+        let pod = |containers: &str, init: &str| {
+            format!(
+                r#"{{"spec":{{"template":{{"spec":{{"containers":[{containers}],"initContainers":[{init}]}}}}}}}}"#
+            )
+        };
+        let api = r#"{"name":"api","image":"shop/api:v2"}"#;
+        let exporter = r#"{"name":"exporter","image":"prom/exporter:1"}"#;
+        let assets = r#"{"name":"assets","image":"shop/api:v1"}"#;
+        let both = format!("{api},{exporter}");
+        let one = |name: &str| vec![name.to_owned()];
+        assert_eq!(images(&pod(&both, ""), "shop/api:v1"), (one("shop/api:v2"), false));
+        assert_eq!(
+            images(&pod(&both, assets), "shop/api:v1"),
+            (vec!["shop/api:v1".to_owned(), "shop/api:v2".to_owned()], false)
+        );
+        assert_eq!(images(&pod(api, ""), "flyway:11"), (one("shop/api:v2"), false));
+        assert_eq!(images(&pod(&both, ""), "flyway:11"), (vec![], true));
+        let named = pod(&both, "").replacen(
+            '{',
+            r#"{"metadata":{"annotations":{"wavegate.dev/container":"exporter"}},"#,
+            1,
+        );
+        assert_eq!(images(&named, "flyway:11"), (one("prom/exporter:1"), false));
+    }
+}

@@ -1,0 +1,238 @@
+//! The verdict table.
+
+use jiff::Timestamp;
+
+use super::contract;
+use super::evidence::{Evidence, Moment, Proof, is_of_release};
+use super::release::{Match, Release, Releases, digest_of};
+use super::{Change, Judgement, Remark, Verdict};
+use crate::cluster::{Attempt, ClusterState, Sighting};
+use crate::domain::image::ImageRef;
+use crate::domain::keys;
+use crate::domain::outcome::Outcome;
+use crate::domain::role::MigrationPhase;
+use crate::policy::Policy;
+
+/// What one change is judged by.
+pub(super) struct Gate<'s, 'w> {
+    pub(super) change: Change<'w>,
+    pub(super) state: &'s ClusterState,
+    pub(super) policy: &'w Policy,
+    pub(super) now: Timestamp,
+    pub(super) evidence: Evidence<'s>,
+    pub(super) sure: bool,
+}
+
+impl<'s> Gate<'s, '_> {
+    pub(super) fn judge(&self) -> Vec<Judgement<'s>> {
+        let mut images: Vec<&ImageRef> = Vec::new();
+        for sighting in self.evidence.attempts() {
+            if let Some(image) = &sighting.attempt().facts.image
+                && !images.iter().any(|known| known.same_repository(image))
+            {
+                images.push(image);
+            }
+        }
+        let new = Releases::of(self.change.new, &images);
+        let old = self.change.old.map(|old| Releases::of(old, &images));
+        if old.as_ref().is_some_and(|old| new.are(old)) {
+            return Vec::new();
+        }
+        let running = old.map(|old| old.all).unwrap_or_default();
+        let gated = new.all.into_iter().filter(|release| !self.is_floating(release));
+        gated
+            .map(|release| {
+                let verdict = self.verdict(&release, &running);
+                Judgement {
+                    remarks: self.remarks(&release, &running, verdict),
+                    release: release.name(),
+                    path: release.path,
+                    verdict,
+                    sure: self.sure,
+                }
+            })
+            .collect()
+    }
+
+    /// A floating tag proves nothing either way, and is WG303's to report; a token decides without it.
+    fn is_floating(&self, release: &Release<'_>) -> bool {
+        release.token.is_none()
+            && release.image.as_ref().is_none_or(|image| self.policy.is_floating(image))
+    }
+
+    fn compare(&self, release: &Release<'_>, attempt: &Attempt) -> Match {
+        release.compare(&attempt.facts, attempt.image_id.as_deref(), self.policy)
+    }
+
+    fn verdict(&self, release: &Release<'_>, running: &[Release<'_>]) -> Verdict<'s> {
+        if let Some(contract) = self.excluded_by(release, true) {
+            return Verdict::Excluded(contract);
+        }
+        let of_release = |attempt: &Attempt| self.compare(release, attempt) == Match::Same;
+        let proof = self.evidence.proof(of_release);
+        if matches!(proof, Proof::Complete { .. }) {
+            return Verdict::Proven;
+        }
+        if self.floor_is_proven() {
+            return Verdict::Floor;
+        }
+        if self.ran_here(release) {
+            let contract = self.evidence.contracts().find(|c| c.attempt().phase_declared);
+            return contract.map_or(Verdict::RanHere, |c| Verdict::Excluded(c.attempt()));
+        }
+        if let Proof::Lacking(lacking) = proof {
+            return self.lacking(&lacking);
+        }
+        self.nothing_ran(release, running)
+    }
+
+    /// What keeps required migrations from being proven: one that runs before one that ended.
+    fn lacking(&self, lacking: &[&'s Sighting]) -> Verdict<'s> {
+        let running = lacking.iter().find(|s| s.outcome() == Outcome::Running);
+        match running.or(lacking.first()) {
+            Some(sighting) if sighting.outcome() == Outcome::Running => {
+                Verdict::Running(sighting.attempt())
+            }
+            Some(sighting) => Verdict::Ended(sighting.attempt(), sighting.outcome()),
+            None => Verdict::NotMigrated,
+        }
+    }
+
+    /// Nothing that must succeed was attempted for the release.
+    fn nothing_ran(&self, release: &Release<'_>, running: &[Release<'_>]) -> Verdict<'s> {
+        let since = self.now - self.policy.known_for;
+        let mut known = self.evidence.attempts().iter().rev().map(|s| s.attempt());
+        let known = known.by_ref().filter(|a| a.may_deny() && a.created >= since);
+        let known: Vec<&'s Attempt> = known.collect();
+        let Some(newest) = known.first().copied() else { return Verdict::NotMigrated };
+        let unknown = known.iter().find(|a| self.compare(release, a) == Match::Unknown);
+        if let Some(unknown) = unknown {
+            return Verdict::Incomparable(unknown);
+        }
+        let runs_now = running.iter().any(|old| self.compare(old, newest) == Match::Same);
+        if runs_now { Verdict::NeverRan(newest) } else { Verdict::OtherRelease(newest) }
+    }
+
+    fn floor_is_proven(&self) -> bool {
+        let floor = self.change.new.key(keys::REQUIRES_RELEASE);
+        floor.is_some_and(|floor| {
+            let proof = self.evidence.proof(|attempt| is_of_release(attempt, floor.value));
+            matches!(proof, Proof::Complete { .. })
+        })
+    }
+
+    /// Whether a revision of this workload ran the release before the app's first attempt: what was there before
+    /// wavegate looked is taken for good.
+    fn ran_here(&self, release: &Release<'_>) -> bool {
+        let Some(confirmation) = self.state.confirmation() else { return false };
+        let Some(image) = &release.image else { return false };
+        let first = self.evidence.attempts().first().map(|s| s.attempt().created);
+        confirmation.revisions.iter().any(|revision| {
+            revision.images.contains(image) && first.is_none_or(|first| revision.created < first)
+        })
+    }
+
+    /// When the release was first proven, by a success of its own or by its floor's.
+    fn position(&self, release: &Release<'_>) -> Option<Moment<'s>> {
+        let own = self.evidence.first_success(|a| self.compare(release, a) == Match::Same);
+        own.or_else(|| {
+            let floor = self.change.new.key(keys::REQUIRES_RELEASE)?;
+            self.evidence.first_success(|attempt| is_of_release(attempt, floor.value))
+        })
+    }
+
+    /// The contract in force that removed what the release needs. Declared contracts and guessed ones are asked for
+    /// apart.
+    fn excluded_by(&self, release: &Release<'_>, declared: bool) -> Option<&'s Attempt> {
+        let contracts = self.evidence.contracts().map(Sighting::attempt);
+        let mut contracts = contracts.filter(|contract| contract.phase_declared == declared);
+        contracts.find(|contract| {
+            let before = contract::safe_moment(&self.evidence, contract);
+            !contract::is_safe_from(contract, release, self.policy)
+                && self.position(release).is_some_and(|position| position < before)
+        })
+    }
+
+    fn remarks(
+        &self,
+        release: &Release<'_>,
+        running: &[Release<'_>],
+        verdict: Verdict<'s>,
+    ) -> Vec<Remark<'s>> {
+        let mut remarks = Vec::new();
+        let of_release = |attempt: &Attempt| self.compare(release, attempt) == Match::Same;
+        if let (Verdict::Proven, Proof::Complete { again }) =
+            (verdict, self.evidence.proof(of_release))
+        {
+            remarks.extend(again.into_iter().map(Remark::TriedAgain));
+            remarks.extend(self.missing(release, running));
+        }
+        if !matches!(verdict, Verdict::Excluded(_)) {
+            remarks.extend(self.excluded_by(release, false).map(Remark::GuessedContract));
+        }
+        remarks.extend(self.pushed_again(release));
+        if matches!(verdict, Verdict::NotMigrated) {
+            remarks.extend(self.unproven(release));
+        }
+        if self.policy.upstream.is_some() && !self.is_proven_upstream(release) {
+            remarks.push(Remark::NotUpstream);
+        }
+        remarks
+    }
+
+    /// The expand migrations of the release that runs now that were not attempted for a newer one.
+    fn missing(&self, release: &Release<'_>, running: &[Release<'_>]) -> Vec<Remark<'s>> {
+        let mut missing: Vec<&'s Attempt> = Vec::new();
+        for old in running {
+            let newer = self.position(release) > self.position(old);
+            for sighting in self.evidence.attempts().iter().rev().filter(|_| newer) {
+                let attempt = sighting.attempt();
+                let expands = attempt.phase == MigrationPhase::Expand && attempt.may_deny();
+                let of_old = self.compare(old, attempt) == Match::Same;
+                let known = |known: &&Attempt| known.migration == attempt.migration;
+                let attempted = self.evidence.attempts().iter().any(|s| {
+                    s.attempt().migration == attempt.migration
+                        && self.compare(release, s.attempt()) == Match::Same
+                });
+                if expands && of_old && !attempted && !missing.iter().any(|m| known(&m)) {
+                    missing.push(attempt);
+                }
+            }
+        }
+        missing.into_iter().map(Remark::Missing).collect()
+    }
+
+    /// The newest attempt of this tag if an earlier one ran another image under it.
+    fn pushed_again(&self, release: &Release<'_>) -> Option<Remark<'s>> {
+        let image = release.image.as_ref().filter(|image| image.digest().is_none())?;
+        let ran = |s: &&'s Sighting| {
+            let attempt = s.attempt();
+            let same = attempt.facts.image.as_ref().is_some_and(|ran| ran == image);
+            let digest = attempt.image_id.as_deref().and_then(digest_of);
+            digest.filter(|_| same).map(|digest| (attempt, digest))
+        };
+        let mut runs = self.evidence.attempts().iter().rev().filter_map(ran);
+        let (newest, digest) = runs.next()?;
+        runs.any(|(_, other)| other != digest).then_some(Remark::PushedAgain(newest))
+    }
+
+    /// An attempt for the release that has not succeeded and is no more than a guess.
+    fn unproven(&self, release: &Release<'_>) -> Option<Remark<'s>> {
+        let mut attempts = self.evidence.attempts().iter().rev();
+        let found = attempts.find(|s| self.compare(release, s.attempt()) == Match::Same)?;
+        (found.outcome() != Outcome::Succeeded && !found.attempt().may_deny())
+            .then(|| Remark::Unproven(found.attempt(), found.outcome()))
+    }
+
+    /// Whether the release has a success in the namespace of the environment that comes before.
+    fn is_proven_upstream(&self, release: &Release<'_>) -> bool {
+        let Some(upstream) = &self.policy.upstream else { return true };
+        let mut ties = crate::cluster::WorkloadFacts::of(self.change.new, upstream).ties;
+        // Applications and instances are named differently in every environment.
+        (ties.application, ties.instance) = (None, None);
+        let images: Vec<ImageRef> = release.image.iter().cloned().collect();
+        self.state.attempts().tied(upstream, &ties, &images).iter().any(|s| {
+            s.outcome() == Outcome::Succeeded && self.compare(release, s.attempt()) == Match::Same
+        })
+    }
+}
