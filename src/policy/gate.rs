@@ -62,6 +62,8 @@ pub enum Verdict<'s> {
     NeverRan(&'s Attempt),
     /// Nothing says that this app migrates.
     NotMigrated,
+    /// Nothing tells which container carries the app's image.
+    Ambiguous,
 }
 
 /// What is worth saying whatever the verdict.
@@ -170,3 +172,6 @@ fn first_install<'s>(change: Change<'_>, state: &'s ClusterState) -> Vec<Judgeme
         sure: true,
     }]
 }
+
+#[cfg(test)]
+mod tests;

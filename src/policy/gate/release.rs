@@ -121,6 +121,8 @@ pub struct Releases<'w> {
     pub all: Vec<Release<'w>>,
     /// Whether several containers could carry the app's image and nothing tells which.
     pub ambiguous: bool,
+    /// Names of the app's containers.
+    containers: Vec<&'w str>,
 }
 
 impl<'w> Releases<'w> {
@@ -128,14 +130,26 @@ impl<'w> Releases<'w> {
     /// names, else of the containers of a migration's repository, else of the only one that is no sidecar; and of
     /// every further container of the same repository, init containers too.
     pub fn of<I: Borrow<ImageRef>>(workload: &'w Workload<'_>, migrations: &[I]) -> Self {
+        Self::after(&Releases::default(), workload, migrations)
+    }
+
+    /// The same of a workload that runs other releases now: a container keeps its part where only its image moves to
+    /// another repository.
+    pub fn after<I: Borrow<ImageRef>>(
+        before: &Releases<'_>,
+        workload: &'w Workload<'_>,
+        migrations: &[I],
+    ) -> Self {
         let Some(pod) = workload.pod() else { return Self::default() };
         let token = workload.key(keys::RELEASE);
         let images: Vec<(ContainerPlace, Option<ImageRef>)> = pod
             .all_containers()
             .map(|(place, container)| (place, ImageRef::parse(&container.image).ok()))
             .collect();
-        let (apps, ambiguous) = app_containers(workload, pod, &images, migrations);
-        let mut releases = Self { all: Vec::new(), ambiguous };
+        let (apps, ambiguous) = app_containers(before, workload, pod, &images, migrations);
+        let names = apps.iter().filter_map(|place| pod.container(*place));
+        let containers = names.map(|container| container.name.as_str()).collect();
+        let mut releases = Self { all: Vec::new(), ambiguous, containers };
         for (place, image) in &images {
             let of_app = apps.contains(place)
                 || image.as_ref().is_some_and(|image| {
@@ -165,6 +179,7 @@ impl<'w> Releases<'w> {
 }
 
 fn app_containers(
+    before: &Releases<'_>,
     workload: &Workload<'_>,
     pod: &PodSpec<'_>,
     images: &[(ContainerPlace, Option<ImageRef>)],
@@ -180,6 +195,11 @@ fn app_containers(
     let found: Vec<ContainerPlace> = found.map(|(place, _)| *place).collect();
     if !found.is_empty() {
         return (found, false);
+    }
+    let kept = pod.all_containers().filter(|(_, c)| before.containers.contains(&c.name.as_str()));
+    let kept: Vec<ContainerPlace> = kept.map(|(place, _)| place).collect();
+    if !kept.is_empty() {
+        return (kept, false);
     }
     let only = only_app_container(pod);
     (only.into_iter().collect(), only.is_none() && !pod.containers.is_empty())

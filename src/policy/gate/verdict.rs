@@ -6,11 +6,12 @@ use super::contract;
 use super::evidence::{Evidence, Moment, Proof, is_of_release};
 use super::release::{Match, Release, Releases, digest_of};
 use super::{Change, Judgement, Remark, Verdict};
-use crate::cluster::{Attempt, ClusterState, Sighting};
+use crate::cluster::{Attempt, ClusterState, Sighting, WorkloadFacts};
 use crate::domain::image::ImageRef;
 use crate::domain::keys;
 use crate::domain::outcome::Outcome;
 use crate::domain::role::MigrationPhase;
+use crate::domain::workload::Workload;
 use crate::policy::Policy;
 
 /// What one change is judged by.
@@ -33,12 +34,16 @@ impl<'s> Gate<'s, '_> {
                 images.push(image);
             }
         }
-        let new = Releases::of(self.change.new, &images);
         let old = self.change.old.map(|old| Releases::of(old, &images));
-        if old.as_ref().is_some_and(|old| new.are(old)) {
-            return Vec::new();
+        let before = old.unwrap_or_default();
+        let new = Releases::after(&before, self.change.new, &images);
+        if self.change.old.is_some() && new.are(&before) {
+            return if new.ambiguous { self.ambiguous() } else { Vec::new() };
         }
-        let running = old.map(|old| old.all).unwrap_or_default();
+        if new.ambiguous {
+            return self.ambiguous();
+        }
+        let running = before.all;
         let gated = new.all.into_iter().filter(|release| !self.is_floating(release));
         gated
             .map(|release| {
@@ -52,6 +57,21 @@ impl<'s> Gate<'s, '_> {
                 }
             })
             .collect()
+    }
+
+    /// Nothing tells which container carries the app's image, so nothing is judged where any image changes.
+    fn ambiguous(&self) -> Vec<Judgement<'s>> {
+        let images = |workload: &Workload<'_>| WorkloadFacts::of(workload, "").images;
+        if self.change.old.is_some_and(|old| images(old) == images(self.change.new)) {
+            return Vec::new();
+        }
+        vec![Judgement {
+            release: String::new(),
+            path: "spec.template.spec.containers".to_owned(),
+            verdict: Verdict::Ambiguous,
+            remarks: Vec::new(),
+            sure: false,
+        }]
     }
 
     /// A floating tag proves nothing either way, and is WG303's to report; a token decides without it.
@@ -227,7 +247,7 @@ impl<'s> Gate<'s, '_> {
     /// Whether the release has a success in the namespace of the environment that comes before.
     fn is_proven_upstream(&self, release: &Release<'_>) -> bool {
         let Some(upstream) = &self.policy.upstream else { return true };
-        let mut ties = crate::cluster::WorkloadFacts::of(self.change.new, upstream).ties;
+        let mut ties = WorkloadFacts::of(self.change.new, upstream).ties;
         // Applications and instances are named differently in every environment.
         (ties.application, ties.instance) = (None, None);
         let images: Vec<ImageRef> = release.image.iter().cloned().collect();

@@ -153,6 +153,11 @@ fn at_the_gate(judgement: &Judgement<'_>, cx: &Context<'_>, found: &mut Problems
             ),
             TOKEN,
         ),
+        Verdict::Ambiguous => found.advise(
+            path,
+            "has several containers, and none has the repository of a migration of this app",
+            "name the app's container in wavegate.dev/container",
+        ),
         _ => {}
     }
 }

@@ -1,0 +1,115 @@
+//! Whose migrations a workload is judged by.
+
+use super::*;
+
+#[test]
+fn another_apps_attempts_say_nothing() {
+    let failed = |sample: Sample| sample.failed(130);
+    let strangers = [
+        failed(v2("app").app("billing")).with(|a| a.facts.ties.instance = Some("x".to_owned())),
+        failed(v2("repository").repository("shop/billing")),
+        failed(v2("namespace")).with(|a| a.facts.key.namespace = "other".to_owned()),
+    ];
+    let scene =
+        Scene::update("v1", "v2").records([v1(), v2("a").succeeded(130)]).records(strangers);
+    let labelled = scene.with(|scene| {
+        let instance = r#""app.kubernetes.io/instance":"shop""#;
+        scene.new = labelled(&scene.new, instance);
+        scene.old = scene.old.as_deref().map(|old| labelled(old, instance));
+    });
+    assert_eq!(labelled.verdict(), "proven");
+}
+
+#[test]
+fn two_releases_of_one_chart_do_not_hold_each_other() {
+    let of = |sample: Sample, name: &str| {
+        let name = name.to_owned();
+        sample.with(|attempt| attempt.facts.ties.instance = Some(name))
+    };
+    let scene = Scene::update("v1", "v2").records([
+        of(v1(), "blue"),
+        of(v2("blue").succeeded(130), "blue"),
+        of(v2("green").failed(130), "green"),
+    ]);
+    let instance = |scene: Scene, name: &str| {
+        let label = format!(r#""app.kubernetes.io/instance":"{name}""#);
+        scene
+            .with(|scene| scene.new = labelled(&scene.new, &label))
+            .with(|scene| scene.old = scene.old.as_deref().map(|old| labelled(old, &label)))
+    };
+    assert_eq!(instance(scene, "blue").verdict(), "proven");
+}
+
+#[test]
+fn a_workload_that_leaves_its_pair_is_gated_all_the_same() {
+    let scene = Scene::update("v1", "shop/api-next:v2").records([v1()]);
+    assert_eq!(scene.verdict(), "never ran, newest m1");
+    let label = |scene: &mut Scene| {
+        let other = r#""wavegate.dev/app":"elsewhere""#;
+        scene.new = scene.new.replacen(r#""wavegate.dev/app":null"#, other, 1);
+    };
+    let relabelled =
+        Scene::update("v1", "v2").records([v1().app("shop")]).with(label).with(|scene| {
+            let old = scene.old.take().unwrap_or_default();
+            scene.old =
+                Some(old.replacen(r#""wavegate.dev/app":null"#, r#""wavegate.dev/app":"shop""#, 1));
+        });
+    assert_eq!(relabelled.verdict(), "never ran, newest m1");
+}
+
+#[test]
+fn a_runner_image_is_paired_by_label_and_compared_by_token() {
+    let flyway = |uid: &str, token: &str| {
+        Sample::new(uid, "11").repository("flyway/flyway").app("shop").token(token)
+    };
+    let release = |tag: &str, token: &str| {
+        runs(tag).replacen(
+            r#""wavegate.dev/app":null"#,
+            &format!(
+                r#""wavegate.dev/app":"shop","wavegate.dev/release":"{token}","wavegate.dev/container":"api""#
+            ),
+            1,
+        )
+    };
+    let scene = |attempts: Vec<Sample>| {
+        Scene::update("v1", "v2").records(attempts).with(|scene| {
+            (scene.old, scene.new) = (Some(release("v1", "7")), release("v2", "8"));
+        })
+    };
+    let seven = || flyway("seven", "7").succeeded(30);
+    assert_eq!(scene(vec![seven()]).verdict(), "never ran, newest seven");
+    let eight = || flyway("eight", "8").created(100);
+    assert_eq!(scene(vec![seven(), eight().succeeded(130)]).verdict(), "proven");
+    assert_eq!(scene(vec![seven(), eight().failed(130)]).verdict(), "Failed eight");
+}
+
+#[test]
+fn each_image_of_the_app_is_judged() {
+    let scene = Scene::update("v1", "v2").records([v1(), v2("a").succeeded(130)]).with(|scene| {
+        scene.new = scene.new.replacen(
+            r#"{"name":"api""#,
+            r#"{"name":"worker","image":"shop/api:v3"},{"name":"api""#,
+            1,
+        );
+    });
+    assert_eq!(scene.verdicts(), ["other release a", "proven"]);
+}
+
+#[test]
+fn a_likely_pair_is_judged_but_not_sure() {
+    let of = |sample: Sample| {
+        sample
+            .repository("shop/migrations")
+            .with(|a| a.facts.ties.instance = Some("shop".to_owned()))
+    };
+    let scene = Scene::update("v1", "v2").records([of(v2("a").failed(130))]).with(|scene| {
+        scene.new = labelled(&scene.new, r#""app.kubernetes.io/instance":"shop""#);
+    });
+    assert_eq!(scene.verdict(), "ambiguous", "the exporter could be the app");
+    let scene = scene.with(|scene| {
+        let exporter = r#",{"name":"exporter","image":"prom/exporter:1"}"#;
+        scene.new = scene.new.replace(exporter, "");
+    });
+    assert_eq!(scene.verdict(), "Failed a");
+    assert!(scene.judge(|judgements| judgements.iter().all(|judgement| !judgement.sure)));
+}
