@@ -1,6 +1,7 @@
 //! What is asked: bytes to [`Admission`], and decisions back to bytes.
 
 mod decode;
+mod json;
 mod respond;
 mod review;
 

@@ -3,13 +3,14 @@
 use std::borrow::Cow;
 
 use serde::Deserialize;
-use serde_json::value::RawValue;
 use thiserror::Error;
 
+use super::json::{Reader, Refused};
 use super::review::{self, API_VERSION, ObjectText, RequestEnvelope};
 use super::{Admission, Operation, Subject};
 use crate::domain::job::Job;
 use crate::domain::manifest::Metadata;
+use crate::domain::text::Raw;
 use crate::domain::workload::{Workload, WorkloadKind};
 
 /// Why a body is no AdmissionReview that can be answered. Without a uid an answer would be refused by the API
@@ -46,9 +47,9 @@ pub enum DecodeError {
 pub fn decode(body: &[u8]) -> Result<Admission<'_>, DecodeError> {
     // The body is validated as a whole, at a fraction of what validating string by string costs.
     let text = std::str::from_utf8(body)?;
-    let review = match review::read(text, true) {
+    let review = match review::read_with_workload(text) {
         Ok(review) => review,
-        Err(_) => review::read(text, false)?,
+        Err(Refused) => review::read(text)?,
     };
     let version = review.api_version.as_deref().unwrap_or("absent");
     let kind = review.kind.as_deref().unwrap_or("AdmissionReview");
@@ -63,7 +64,7 @@ pub fn decode(body: &[u8]) -> Result<Admission<'_>, DecodeError> {
 
 /// The uid of a review, read without looking at its objects.
 pub fn uid_of(body: &[u8]) -> Option<String> {
-    let review = review::read(std::str::from_utf8(body).ok()?, false).ok()?;
+    let review = review::read(std::str::from_utf8(body).ok()?).ok()?;
     Some(review.request?.uid.as_str().to_owned()).filter(|uid| !uid.is_empty())
 }
 
@@ -79,7 +80,7 @@ fn admission(request: RequestEnvelope<'_>) -> Result<Admission<'_>, DecodeError>
     };
     let whole = request.sub_resource.is_none_or(|sub_resource| sub_resource.is_empty());
     let decided = whole && matches!(operation, Operation::Create | Operation::Update);
-    let old = request.old_object.map(RawValue::get).filter(|old| decided && *old != "null");
+    let old = request.old_object.map(Raw::get).filter(|old| decided && *old != "null");
     let subject = match request.object {
         ObjectText::Raw(raw) if decided => subject(&kind.group, &kind.kind, raw.get()),
         ObjectText::Workload(manifest) if decided => {
@@ -135,6 +136,12 @@ fn read<'b, T: Deserialize<'b>>(
     object: &'b str,
     wrap: impl FnOnce(T) -> Subject<'b>,
 ) -> Subject<'b> {
+    let mut reader = Reader::new(object);
+    if let Ok(manifest) = T::deserialize(&mut reader)
+        && reader.end().is_ok()
+    {
+        return wrap(manifest);
+    }
     match serde_json::from_str(object) {
         Ok(manifest) => wrap(manifest),
         // Read once more to name the field: tracking paths costs too much to do it for every request.

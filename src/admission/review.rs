@@ -9,10 +9,10 @@ use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Serialize};
-use serde_json::value::RawValue;
 
+use super::json::{Reader, Refused};
 use crate::domain::manifest::WorkloadManifest;
-use crate::domain::text::{Text, null_as_default};
+use crate::domain::text::{Raw, Text, null_as_default};
 use crate::domain::workload::WorkloadKind;
 
 /// The one API version that is served.
@@ -37,7 +37,7 @@ pub(super) struct RequestEnvelope<'b> {
     pub(super) operation: Text<'b>,
     pub(super) user_info: UserInfo<'b>,
     pub(super) object: ObjectText<'b>,
-    pub(super) old_object: Option<&'b RawValue>,
+    pub(super) old_object: Option<Raw<'b>>,
     pub(super) dry_run: Option<bool>,
     pub(super) options: Option<Options<'b>>,
 }
@@ -49,19 +49,34 @@ pub(super) enum ObjectText<'b> {
     #[default]
     Absent,
     /// Its text, not looked at yet.
-    Raw(&'b RawValue),
+    Raw(Raw<'b>),
     /// A workload, read in the same pass as the review around it.
     Workload(Box<WorkloadManifest<'b>>),
 }
 
-/// Reads a review. API servers write an object's kind before the object (`AdmissionRequest` in
-/// k8s.io/api/admission/v1), so `in_one_pass` a workload can be read where it stands; a workload that does
-/// not read then fails the whole review, and the caller reads it again with the objects left as text.
-pub(super) fn read(body: &str, in_one_pass: bool) -> Result<ReviewEnvelope<'_>, serde_json::Error> {
+/// Reads a review in one pass. API servers write an object's kind before the object (`AdmissionRequest` in
+/// k8s.io/api/admission/v1), so a workload can be read where it stands. A workload that does not read fails the
+/// whole review, and the caller reads it again with the objects left as text.
+pub(super) fn read_with_workload(body: &str) -> Result<ReviewEnvelope<'_>, Refused> {
+    let mut reader = Reader::new(body);
+    let review = envelope(&mut reader, true)?;
+    reader.end()?;
+    Ok(review)
+}
+
+/// Reads a review and leaves its objects as text.
+pub(super) fn read(body: &str) -> Result<ReviewEnvelope<'_>, serde_json::Error> {
     let mut deserializer = serde_json::Deserializer::from_str(body);
-    let review = deserializer.deserialize_map(ReviewVisitor { in_one_pass })?;
+    let review = envelope(&mut deserializer, false)?;
     deserializer.end()?;
     Ok(review)
+}
+
+pub(super) fn envelope<'de, D: Deserializer<'de>>(
+    deserializer: D,
+    in_one_pass: bool,
+) -> Result<ReviewEnvelope<'de>, D::Error> {
+    deserializer.deserialize_map(ReviewVisitor { in_one_pass })
 }
 
 struct ReviewVisitor {

@@ -9,7 +9,6 @@ use std::fmt;
 
 use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
-use serde_json::value::RawValue;
 
 use super::text::{Text, null_as_default};
 
@@ -182,9 +181,6 @@ pub struct JobSpec<'a> {
     #[serde(default, deserialize_with = "null_as_default")]
     pub template: PodTemplate<'a>,
 }
-
-/// The text of a field that is kept unread.
-pub type Raw<'a> = &'a RawValue;
 
 #[cfg(test)]
 mod tests {

@@ -5,6 +5,7 @@ use std::fmt;
 use std::ops::Deref;
 
 use serde::de::{Deserialize, Deserializer, Visitor};
+use serde_json::value::RawValue;
 
 /// A string of a manifest, borrowed from the request body wherever it holds no JSON escape.
 ///
@@ -78,6 +79,47 @@ impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
         }
 
         deserializer.deserialize_str(TextVisitor)
+    }
+}
+
+/// Name by which [`Raw`] asks a deserializer for the text of a value.
+pub(crate) const RAW: &str = "wavegate::Raw";
+
+/// The JSON text of a field that is kept unread.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Raw<'a>(&'a str);
+
+impl<'a> Raw<'a> {
+    /// The text.
+    pub fn get(self) -> &'a str {
+        self.0
+    }
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Raw<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct RawVisitor;
+
+        impl<'de> Visitor<'de> for RawVisitor {
+            type Value = Raw<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("any value")
+            }
+
+            fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Self::Value, E> {
+                Ok(Raw(text))
+            }
+
+            fn visit_newtype_struct<D: Deserializer<'de>>(
+                self,
+                serde_json: D,
+            ) -> Result<Self::Value, D::Error> {
+                <&RawValue>::deserialize(serde_json).map(|value| Raw(value.get()))
+            }
+        }
+
+        deserializer.deserialize_newtype_struct(RAW, RawVisitor)
     }
 }
 

@@ -2,8 +2,8 @@
 
 use serde::Deserialize;
 
-use super::{Metadata, Raw};
-use crate::domain::text::{Text, null_as_default};
+use super::Metadata;
+use crate::domain::text::{Raw, Text, null_as_default};
 
 /// `spec.template` of a Job or workload.
 #[derive(Clone, Debug, Default, Deserialize)]
