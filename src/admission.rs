@@ -79,9 +79,9 @@ pub struct Admission<'b> {
     /// Kind of the object.
     pub kind: Cow<'b, str>,
     /// Namespace of the object.
-    pub namespace: String,
+    pub namespace: Cow<'b, str>,
     /// Name of the object, or its `generateName` prefix followed by `*`.
-    pub name: String,
+    pub name: Cow<'b, str>,
     /// Who asks.
     pub username: Cow<'b, str>,
     /// Which tool asks, as far as it says so.
@@ -106,8 +106,8 @@ impl<'b> Admission<'b> {
             operation: Operation::Create,
             group: Cow::Owned(group.to_owned()),
             kind: Cow::Borrowed(kind),
-            namespace: namespace.to_owned(),
-            name,
+            namespace: Cow::Owned(namespace.to_owned()),
+            name: Cow::Owned(name),
             username: Cow::Borrowed(""),
             field_manager: None,
             dry_run: false,

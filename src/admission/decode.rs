@@ -9,7 +9,6 @@ use super::json::{Reader, Refused};
 use super::review::{self, API_VERSION, ObjectText, RequestEnvelope};
 use super::{Admission, Operation, Subject};
 use crate::domain::job::Job;
-use crate::domain::manifest::Metadata;
 use crate::domain::text::Raw;
 use crate::domain::workload::{Workload, WorkloadKind};
 
@@ -91,16 +90,16 @@ fn admission(request: RequestEnvelope<'_>) -> Result<Admission<'_>, DecodeError>
         }
         ObjectText::Absent | ObjectText::Raw(_) | ObjectText::Workload(_) => Subject::Unrelated,
     };
-    let named = request.name.as_deref().filter(|name| !name.is_empty()).map(str::to_owned);
-    let name = named
-        .or_else(|| subject.metadata().map(Metadata::display_name))
-        .unwrap_or_else(|| "?".to_owned());
+    let name = match request.name {
+        Some(name) if !name.is_empty() => name.into(),
+        _ => subject.metadata().map_or(Cow::Borrowed("?"), |own| own.display_name().into()),
+    };
     Ok(Admission {
         uid: request.uid.into(),
         operation,
         group: kind.group.into(),
         kind: kind.kind.into(),
-        namespace: request.namespace.as_deref().unwrap_or_default().to_owned(),
+        namespace: request.namespace.unwrap_or_default().into(),
         name,
         username: request.user_info.username.into(),
         field_manager: request.options.and_then(|options| options.field_manager).map(Cow::from),

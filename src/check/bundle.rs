@@ -91,7 +91,7 @@ fn check_object(object: &Object<'_>, state: &ClusterState, policy: &Policy, repo
         report.findings.push(Checked {
             kind: object.kind.clone(),
             namespace: object.namespace.clone(),
-            object: written.name.clone(),
+            object: written.name.to_string(),
             place: object.place(&path),
             path,
             finding,

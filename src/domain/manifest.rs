@@ -4,7 +4,6 @@
 //! objects decode, and a request is decided in microseconds. `null` is the zero value everywhere, as for
 //! the API server.
 
-use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::Deserialize;
@@ -28,14 +27,28 @@ pub use workload::{
 /// would cost more than decoding the rest of the object.
 const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 
-/// Labels or annotations.
+/// Labels or annotations, each key once and in order.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct StringMap<'a>(BTreeMap<Text<'a>, Text<'a>>);
+pub struct StringMap<'a>(Vec<(Text<'a>, Text<'a>)>);
 
-impl StringMap<'_> {
+impl<'a> StringMap<'a> {
+    /// Of entries with the same key the last one counts.
+    fn new(mut entries: Vec<(Text<'a>, Text<'a>)>) -> Self {
+        entries.sort_by(|(left, _), (right, _)| left.cmp(right));
+        entries.dedup_by(|later, kept| {
+            let same = later.0 == kept.0;
+            if same {
+                std::mem::swap(later, kept);
+            }
+            same
+        });
+        Self(entries)
+    }
+
     /// The value of a key.
     pub fn get(&self, key: &str) -> Option<&str> {
-        self.0.get(key).map(Text::as_str)
+        let at = self.0.binary_search_by(|(known, _)| known.as_str().cmp(key)).ok()?;
+        self.0.get(at).map(|(_, value)| value.as_str())
     }
 
     /// All entries, in the order of their keys.
@@ -46,12 +59,6 @@ impl StringMap<'_> {
     /// Whether there is no entry at all.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
-    }
-}
-
-impl std::borrow::Borrow<str> for Text<'_> {
-    fn borrow(&self) -> &str {
-        self.as_str()
     }
 }
 
@@ -67,15 +74,15 @@ impl<'de: 'a, 'a> Deserialize<'de> for StringMap<'a> {
             }
 
             fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Self::Value, A::Error> {
-                let mut map = BTreeMap::new();
+                let mut entries = Vec::new();
                 while let Some(key) = access.next_key::<Text<'de>>()? {
                     if key.as_str() == LAST_APPLIED {
                         access.next_value::<IgnoredAny>()?;
                     } else if let Some(value) = access.next_value::<Option<Text<'de>>>()? {
-                        map.insert(key, value);
+                        entries.push((key, value));
                     }
                 }
-                Ok(StringMap(map))
+                Ok(StringMap::new(entries))
             }
         }
 
@@ -196,6 +203,18 @@ mod tests {
         assert_eq!(job.spec.backoff_limit, None);
         assert_eq!(job.metadata.annotations.iter().collect::<Vec<_>>(), [("b", "c")]);
         assert!(job.spec.template.spec.containers.is_empty());
+    }
+
+    #[test]
+    fn maps_are_in_order_and_the_last_of_equal_keys_counts() {
+        let map: StringMap<'_> =
+            serde_json::from_str(r#"{"b":"1","a":"2","b":"3","c":"4","a":"5","b":"6","b":null}"#)
+                .unwrap();
+        assert_eq!(map.iter().collect::<Vec<_>>(), [("a", "5"), ("b", "6"), ("c", "4")]);
+        assert_eq!(
+            ["a", "b", "c", "", "bb"].map(|key| map.get(key)),
+            [Some("5"), Some("6"), Some("4"), None, None,]
+        );
     }
 
     #[test]

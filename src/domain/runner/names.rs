@@ -104,7 +104,9 @@ pub(super) fn is_harmless(word: &str) -> bool {
 /// Whether the name is one that waits: `wait-for-db.sh`, `wait_for_postgres`, `waitForDatabase.js`.
 pub(in crate::domain) fn is_waiter(name: &str) -> bool {
     const WAITING: &str = "wait waitfor waitforit waitup await wait4ports wait4";
-    if name.len() > 80 {
+    // All of these begin so, and most names do not.
+    let first = name.chars().find(|c| c.is_alphanumeric());
+    if name.len() > 80 || !first.is_some_and(|c| matches!(c, 'a' | 'A' | 'w' | 'W')) {
         return false;
     }
     let words = words(stem(name));

@@ -122,14 +122,14 @@ fn check_image(
     cx: &Context<'_>,
     found: &mut Problems,
 ) {
-    let path = format!("spec.template.spec.{place}.image");
+    let path = || format!("spec.template.spec.{place}.image");
     let what = subject.what;
     let image = match ImageRef::parse(&container.image) {
         Ok(image) => image,
         Err(error) => {
             found.push_or_advise(
                 subject.denies,
-                path,
+                path(),
                 format!(
                     "`{}` of the {what} container is no image reference: {error}",
                     container.image
@@ -146,7 +146,7 @@ fn check_image(
         image.tag().map_or_else(|| "no tag".to_owned(), |tag| format!("the floating tag `{tag}`"));
     found.push_or_advise(
         subject.denies,
-        path,
+        path(),
         format!(
             "{image} of the {what} container has {tag}, so nobody can tell which release it is"
         ),

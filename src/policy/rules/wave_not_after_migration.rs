@@ -116,12 +116,12 @@ fn check(workload: &Workload<'_>, cx: &Context<'_>, found: &mut Problems) {
     if cx.policy.ordering == Ordering::External {
         return;
     }
-    let path = format!("metadata.annotations[{SYNC_WAVE}]");
+    let path = || format!("metadata.annotations[{SYNC_WAVE}]");
     let ordering = &workload.ordering;
     if let Some(unknown) = ordering.unknown.iter().find(|unknown| unknown.key == SYNC_WAVE) {
         found.push_or_advise(
             cx.is_gated(),
-            &path,
+            path(),
             format!("`{}` is no whole number, so Argo CD takes the wave for 0", unknown.value),
             "write a quoted integer such as \"1\"",
         );
@@ -140,6 +140,6 @@ fn check(workload: &Workload<'_>, cx: &Context<'_>, found: &mut Problems) {
         );
         let help = "give the migration a lower wave than the workload";
         let sure = pair.reason.is_sure() && pair.migration.confidence >= Confidence::Strong;
-        found.push_or_advise(sure, &path, message, help);
+        found.push_or_advise(sure, path(), message, help);
     }
 }
