@@ -23,6 +23,7 @@
 )]
 
 mod certificates;
+mod ending;
 mod kubectl;
 mod namespace;
 pub mod programs;
@@ -40,6 +41,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+pub use ending::Ending;
 pub use kubectl::{Kubectl, Output};
 pub use namespace::Namespace;
 pub use server::Server;

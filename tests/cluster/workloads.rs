@@ -3,8 +3,9 @@
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
 
-use crate::cluster::{self, Namespace, eventually};
+use crate::cluster::{self, Ending, Namespace, eventually};
 
 /// Far more than any of this takes, so that a busy machine fails no test.
 const BOUND: Duration = Duration::from_mins(1);
@@ -57,6 +58,74 @@ fn a_job_told_to_run_is_still_active_when_a_later_one_is_complete() {
     let status = get(&namespace, "job", "runs")["status"].take();
     assert_eq!(status["active"], 1);
     assert!(status["conditions"].is_null(), "{status}");
+}
+
+#[test]
+fn a_test_ends_a_job_when_it_wants() {
+    let namespace = cluster::shared().namespace("workloads::job_ends", &[]);
+    let table = [("succeeds", Ending::Succeed, "Complete"), ("fails", Ending::Fail, "Failed")];
+    for (name, ..) in table {
+        create(&namespace, &job(name, &json!({"test.wavegate.dev/outcome": "run"})));
+    }
+    for (name, ending, condition) in table {
+        namespace.end_job(name, ending);
+        eventually(&format!("job {name} is {condition}"), BOUND, || {
+            condition_of(&get(&namespace, "job", name), condition)
+        });
+    }
+}
+
+#[test]
+fn a_deployment_is_not_available_while_its_pods_are_not_ready() {
+    let namespace = cluster::shared().namespace("workloads::never_ready", &[]);
+    let mut deployment = deployment();
+    deployment["spec"]["template"]["metadata"]["annotations"] =
+        json!({"test.wavegate.dev/ready": "never"});
+    create(&namespace, &deployment);
+    eventually("both pods run", BOUND, || {
+        let pods = namespace.kubectl().args(["get", "pods"]).json();
+        let pods = pods["items"].as_array()?;
+        let runs = |pod: &&Value| pod["status"]["phase"] == "Running";
+        (pods.iter().filter(runs).count() == 2).then_some(())
+    });
+    let status = get(&namespace, "deployment", "web")["status"].take();
+    assert!(status["readyReplicas"].is_null(), "{status}");
+}
+
+#[test]
+fn containers_tell_the_digests_of_their_images() {
+    let namespace = cluster::shared().namespace("workloads::digests", &[]);
+    let digest = format!("sha256:{}", "12".repeat(32));
+    let table = [
+        ("registry.example.com:5000/team/app", Value::Null, None),
+        ("registry.example.com:5000/team/app:v1", Value::Null, None),
+        (
+            "registry.example.com:5000/team/app:v2",
+            json!({"test.wavegate.dev/digest": digest}),
+            Some(&digest),
+        ),
+        (&*format!("registry.example.com:5000/team/app:v3@{digest}"), Value::Null, Some(&digest)),
+    ];
+    for (number, (image, annotations, expected)) in table.into_iter().enumerate() {
+        let name = format!("job-{number}");
+        let mut job = job(&name, &annotations);
+        let spec = &mut job["spec"]["template"]["spec"];
+        for container in ["containers", "initContainers"] {
+            spec[container][0]["image"] = image.into();
+        }
+        create(&namespace, &job);
+        eventually(&format!("job {name} is complete"), BOUND, || {
+            condition_of(&get(&namespace, "job", &name), "Complete")
+        });
+        let selector = format!("--selector=job-name={name}");
+        let pods = namespace.kubectl().args(["get", "pods", &selector]).json();
+        let status = &pods["items"][0]["status"];
+        let found = status["containerStatuses"][0]["imageID"].as_str().expect("an image id");
+        assert_eq!(status["initContainerStatuses"][0]["imageID"], found, "{image}");
+        let of_the_text = format!("sha256:{}", hex(&Sha256::digest(image)));
+        let expected = expected.unwrap_or(&of_the_text);
+        assert_eq!(found, format!("registry.example.com:5000/team/app@{expected}"), "{image}");
+    }
 }
 
 #[test]
@@ -172,6 +241,10 @@ fn create(namespace: &Namespace<'_>, object: &Value) {
 
 fn get(namespace: &Namespace<'_>, kind: &str, name: &str) -> Value {
     namespace.kubectl().args(["get", kind, name]).json()
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |text, byte| format!("{text}{byte:02x}"))
 }
 
 /// The condition of this type, if it is true.
