@@ -7,6 +7,8 @@
 //! about 9 GB in Go's own caches.) The key is a digest of all that decides what
 //! the programs are: another version is another folder.
 
+mod manifests;
+
 use std::collections::VecDeque;
 use std::fmt::Write as _;
 use std::fs::{self, File, TryLockError};
@@ -212,6 +214,18 @@ impl Recipe {
         Ok(Self { go_version, toolchain, ldflags, key })
     }
 
+    /// The go command in the module, whatever the user's settings are.
+    fn go(&self) -> Command {
+        let mut go = Command::new("go");
+        go.current_dir(MODULE)
+            .envs([("CGO_ENABLED", "0"), ("GOFLAGS", GOFLAGS), ("GOWORK", "off")])
+            // Argo CD needs a newer Go than many machines have; the go command fetches it as a module.
+            .env("GOTOOLCHAIN", &self.toolchain)
+            .env_remove("GOOS")
+            .env_remove("GOARCH");
+        go
+    }
+
     fn build(&self, cache: &Path, missing: &[Program]) -> Result<(), ProgramsError> {
         if missing.is_empty() {
             return Ok(());
@@ -244,16 +258,11 @@ impl Recipe {
         start: Instant,
         missing: &[Program],
     ) -> Result<(), ProgramsError> {
-        let mut go = Command::new("go")
+        let mut go = self
+            .go()
             .args(["build", "-trimpath", "-ldflags", &self.ldflags, "-o"])
             .arg(output)
             .arg(program.package())
-            .current_dir(MODULE)
-            .envs([("CGO_ENABLED", "0"), ("GOFLAGS", GOFLAGS), ("GOWORK", "off")])
-            // Argo CD needs a newer Go than many machines have; the go command fetches it as a module.
-            .env("GOTOOLCHAIN", &self.toolchain)
-            .env_remove("GOOS")
-            .env_remove("GOARCH")
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
