@@ -22,6 +22,7 @@
     reason = "several binaries include this module, each uses a part of it, and a test fails by panicking"
 )]
 
+pub mod argocd;
 mod certificates;
 mod ending;
 mod kubectl;
@@ -96,7 +97,7 @@ impl ControlPlane {
 
     /// kubectl as cluster administrator (group `system:masters`).
     pub fn kubectl(&self) -> Kubectl {
-        start::kubectl(&self.programs, &self.reaper, &self.kubeconfig)
+        start::kubectl(&self.programs, self.directory(), &self.kubeconfig)
     }
 
     /// A new namespace with these labels, named after the test, ready for Pods.

@@ -102,6 +102,11 @@ impl Kubectl {
         }
     }
 
+    /// Starts kubectl without waiting for its end, say for a watch. Its standard output is a pipe.
+    pub(super) fn spawn(mut self) -> io::Result<Child> {
+        self.command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn()
+    }
+
     /// Like [`run`](Self::run), with an error where that panics. The error's kind is `TimedOut` when
     /// the bound is over.
     pub fn try_run(mut self) -> io::Result<Output> {

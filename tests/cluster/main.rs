@@ -12,6 +12,7 @@ mod building;
 mod cleanup;
 #[path = "cluster.rs"]
 mod cluster;
+mod gitops;
 mod play;
 mod servers;
 mod workloads;

@@ -88,7 +88,7 @@ impl Drop for Namespace<'_> {
 }
 
 /// The name of a test (`gate::holds_new_code`) as the beginning of a DNS label.
-fn slug(test: &str) -> String {
+pub(super) fn slug(test: &str) -> String {
     let mut slug = String::from("test-");
     for char in test.chars().map(|char| char.to_ascii_lowercase()) {
         let char = if char.is_ascii_alphanumeric() { char } else { '-' };

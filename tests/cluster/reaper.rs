@@ -95,8 +95,13 @@ impl Reaper {
 
     /// Marks a command, so that the reaper ends it even if it is not recorded as a server.
     pub fn mark(&self, command: &mut Command) {
-        command.env(MARKER, &self.directory);
+        mark(command, &self.directory);
     }
+}
+
+/// Marks a command for the reaper of this directory.
+pub(super) fn mark(command: &mut Command, directory: &Path) {
+    command.env(MARKER, directory);
 }
 
 impl Drop for Reaper {

@@ -91,6 +91,8 @@ tries=0
 while [ $((tries += 1)) -le 20 ]; do
     rm -rf "$directory"
     [ -e "$directory" ] || exit 0
+    # Argo CD keeps its copies of repositories in folders that even it cannot read.
+    chmod -R u+rwx "$directory"
     pause
 done
 exit 1

@@ -14,7 +14,7 @@ use super::ControlPlane;
 use super::certificates::{Certificates, CertificatesError};
 use super::kubectl::Kubectl;
 use super::programs::{self, Program, Programs, ProgramsError};
-use super::reaper::Reaper;
+use super::reaper::{self, Reaper};
 use super::server::Server;
 
 /// How long each condition may take. It is met in a few seconds on an idle machine.
@@ -215,7 +215,7 @@ impl Start {
     }
 
     fn command(&self, program: Program) -> Command {
-        let mut command = isolated(&self.programs, program, &self.reaper);
+        let mut command = isolated(&self.programs.path(program), self.reaper.directory());
         command.current_dir(self.reaper.directory());
         command
     }
@@ -265,7 +265,8 @@ impl Start {
     }
 
     fn kubectl(&self) -> Kubectl {
-        kubectl(&self.programs, &self.reaper, &self.certificates.kubeconfig("admin"))
+        let kubeconfig = self.certificates.kubeconfig("admin");
+        kubectl(&self.programs, self.reaper.directory(), &kubeconfig)
     }
 
     /// Waits until `probe` succeeds. Fails when any server ends or the bound is over; the error then
@@ -298,20 +299,20 @@ impl Start {
 }
 
 /// A program in an environment of its own: nothing of the user's configuration, proxies or caches.
-fn isolated(programs: &Programs, program: Program, reaper: &Reaper) -> Command {
-    let mut command = Command::new(programs.path(program));
+pub(super) fn isolated(program: &Path, directory: &Path) -> Command {
+    let mut command = Command::new(program);
     command
         .env_clear()
-        .env("HOME", reaper.directory())
-        .env("TMPDIR", reaper.directory())
+        .env("HOME", directory)
+        .env("TMPDIR", directory)
         .envs(std::env::var_os("PATH").map(|path| ("PATH", path)));
-    reaper.mark(&mut command);
+    reaper::mark(&mut command, directory);
     command
 }
 
-/// kubectl for the control plane of `kubeconfig`. Its caches go into the reaper's directory.
-pub(super) fn kubectl(programs: &Programs, reaper: &Reaper, kubeconfig: &Path) -> Kubectl {
-    let mut command = isolated(programs, Program::Kubectl, reaper);
+/// kubectl for the control plane of `kubeconfig`. Its caches go into the control plane's directory.
+pub(super) fn kubectl(programs: &Programs, directory: &Path, kubeconfig: &Path) -> Kubectl {
+    let mut command = isolated(&programs.path(Program::Kubectl), directory);
     let mut option = std::ffi::OsString::from("--kubeconfig=");
     option.push(kubeconfig);
     command.arg(option);

@@ -1,0 +1,129 @@
+//! A real Argo CD beside the control plane: its application controller, its repository server, and Redis.
+//!
+//! Comparison, sync waves, hooks, self-heal and retries are Argo CD's own code, acting as its own service
+//! account with the rights that its authors give it. Only its API server is missing: what that one does for
+//! the command line and the UI is a few lines in [`application`].
+//!
+//! ```ignore
+//! let app = argocd::shared()
+//!     .application("gate::holds_new_code")
+//!     .label("wavegate.dev/mode", "enforce")
+//!     .files([("migration.yaml", MIGRATION), ("app.yaml", APP)])
+//!     .create();
+//! let operation = app.sync(&Sync::full());
+//! assert_eq!(operation.phase, Phase::Succeeded, "{operation:#?}");
+//! app.becomes(SyncStatus::Synced, Health::Healthy);
+//! ```
+
+mod application;
+mod draft;
+mod repository;
+mod start;
+mod status;
+mod sync;
+mod watch;
+
+use std::path::PathBuf;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use super::ControlPlane;
+use super::kubectl::Kubectl;
+use super::server::Server;
+
+pub use application::{Application, BOUND, Deletion, Refresh, Run};
+pub use draft::Draft;
+pub use repository::Repository;
+pub use start::ArgoCdError;
+pub use status::{Condition, Health, Operation, Outcome, Phase, Status, SyncStatus};
+pub use sync::{Resource, Sync};
+
+use watch::Watch;
+
+/// Where Argo CD and its Applications are. Its manifests name it.
+pub const NAMESPACE: &str = "argocd";
+
+/// The user as whom Argo CD changes the cluster.
+pub const USER: &str = "system:serviceaccount:argocd:argocd-application-controller";
+
+/// A running Argo CD. It ends when it is dropped, or with the control plane.
+#[derive(Debug)]
+pub struct ArgoCd<'c> {
+    watch: Watch,
+    controller: Server,
+    repo_server: Server,
+    redis: Server,
+    control_plane: &'c ControlPlane,
+    directory: PathBuf,
+    applications: AtomicU32,
+    operations: AtomicU32,
+}
+
+/// The Argo CD on the shared control plane, started at the first call.
+///
+/// # Panics
+/// With the reason, on every call, when it cannot be started.
+pub fn shared() -> &'static ArgoCd<'static> {
+    static SHARED: OnceLock<Result<ArgoCd<'static>, String>> = OnceLock::new();
+    let control_plane = super::shared();
+    match SHARED.get_or_init(|| ArgoCd::start(control_plane).map_err(|error| error.to_string())) {
+        Ok(argocd) => argocd,
+        Err(error) => panic!("there is no Argo CD for this test: {error}"),
+    }
+}
+
+impl<'c> ArgoCd<'c> {
+    /// Starts Argo CD, once per control plane, and waits until it looks after Applications.
+    pub fn start(control_plane: &'c ControlPlane) -> Result<Self, ArgoCdError> {
+        start::start(control_plane)
+    }
+
+    /// An Application in the making, named after the test.
+    pub fn application(&self, test: &str) -> Draft<'_> {
+        Draft::new(self, test)
+    }
+
+    /// An empty Git repository, for several Applications. The name must not be in use.
+    pub fn repository(&self, name: &str) -> Repository {
+        Repository::create(self.directory.join("git").join(name))
+    }
+
+    /// kubectl for Argo CD's namespace, as cluster administrator.
+    pub fn kubectl(&self) -> Kubectl {
+        self.control_plane.kubectl().namespace(NAMESPACE)
+    }
+
+    /// kubectl as Argo CD's controller.
+    pub fn kubectl_as_controller(&self) -> Kubectl {
+        let control_plane = self.control_plane;
+        super::start::kubectl(
+            &control_plane.programs,
+            control_plane.directory(),
+            &self.kubeconfig(),
+        )
+    }
+
+    /// The controller's kubeconfig file.
+    pub fn kubeconfig(&self) -> PathBuf {
+        start::kubeconfig(&self.directory)
+    }
+
+    /// The controller, the repository server and Redis.
+    pub fn servers(&self) -> [&Server; 3] {
+        [&self.controller, &self.repo_server, &self.redis]
+    }
+
+    /// The last lines that the controller has logged about an Application.
+    pub fn log_of(&self, application: &str, count: usize) -> String {
+        let field = format!("application={application}");
+        let log = self.controller.log();
+        let lines: Vec<&str> =
+            log.lines().filter(|line| line.split(' ').any(|word| word == field)).collect();
+        lines[lines.len().saturating_sub(count)..].join("\n")
+    }
+
+    /// A number that no other operation has.
+    fn number(&self) -> u32 {
+        self.operations.fetch_add(1, Ordering::Relaxed)
+    }
+}
