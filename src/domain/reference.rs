@@ -2,7 +2,8 @@
 
 use serde::Deserialize;
 
-use super::manifest::{ContainerPlace, PodSpec, Raw};
+use super::manifest::{ContainerPlace, PodSpec};
+use super::text::Raw;
 
 /// An object that a pod names and cannot start without.
 #[derive(Clone, Debug, PartialEq, Eq)]
