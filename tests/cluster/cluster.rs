@@ -100,6 +100,11 @@ impl ControlPlane {
         start::kubectl(&self.programs, self.directory(), &self.kubeconfig)
     }
 
+    /// Helm as cluster administrator.
+    pub fn helm(&self) -> Kubectl {
+        start::helm(&self.programs, self.directory(), &self.kubeconfig)
+    }
+
     /// A new namespace with these labels, named after the test, ready for Pods.
     ///
     /// # Panics

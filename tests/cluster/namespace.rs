@@ -54,6 +54,11 @@ impl<'a> Namespace<'a> {
         self.cluster.kubectl().namespace(&self.name)
     }
 
+    /// Helm for this namespace, as cluster administrator; bounded in time as kubectl is.
+    pub fn helm(&self) -> Kubectl {
+        self.cluster.helm().namespace(&self.name)
+    }
+
     fn print_state(&self) {
         eprintln!("state of namespace {}:", self.name);
         let commands: [&[&str]; 2] = [

@@ -310,6 +310,13 @@ pub(super) fn isolated(program: &Path, directory: &Path) -> Command {
     command
 }
 
+/// Helm for the control plane of `kubeconfig`, run as kubectl is.
+pub(super) fn helm(programs: &Programs, directory: &Path, kubeconfig: &Path) -> Kubectl {
+    let mut command = isolated(&programs.path(Program::Helm), directory);
+    command.env("KUBECONFIG", kubeconfig);
+    Kubectl::new(command)
+}
+
 /// kubectl for the control plane of `kubeconfig`. Its caches go into the control plane's directory.
 pub(super) fn kubectl(programs: &Programs, directory: &Path, kubeconfig: &Path) -> Kubectl {
     let mut command = isolated(&programs.path(Program::Kubectl), directory);

@@ -13,6 +13,7 @@
 mod cluster;
 
 mod conditions;
+mod gate;
 mod guard;
 mod modes;
 mod parity;
