@@ -1,4 +1,7 @@
-//! Pages that are generated from the rules. `BLESS=1` rewrites them; otherwise a stale one fails the build.
+//! What is generated: pages from the rules, a `CustomResourceDefinition` from the types. `BLESS=1` rewrites them; otherwise a stale one fails the build.
+
+#[cfg(feature = "serve")]
+mod custom_resource;
 
 use std::collections::BTreeSet;
 use std::fs;
