@@ -34,6 +34,8 @@ pub struct Attempt {
     pub safe_from: Option<String>,
     /// Who created the Job, by its stamp.
     pub creator: Option<String>,
+    /// Name of the migration container, as long as the Job can tell it.
+    pub container: Option<Box<str>>,
     /// Image that the migration container really ran.
     pub image_id: Option<String>,
     /// How it ended, as far as is known.
@@ -147,6 +149,7 @@ impl Attempt {
             phase_declared: declares_phase(job),
             safe_from: job.key(keys::CONTRACT_SAFE_FROM).map(|key| key.value.to_owned()),
             creator: None,
+            container: job.migration_container().map(|(_, c)| c.name.as_str().into()),
             image_id: None,
             outcome: Outcome::Running,
             reason: None,
@@ -201,6 +204,7 @@ impl Attempt {
             phase_declared: spec.phase_declared,
             safe_from: spec.contract_safe_from,
             creator: spec.job.creator,
+            container: None,
             image_id: status.image_id,
             outcome: status.outcome,
             reason: status.reason,
@@ -282,6 +286,7 @@ impl Attempt {
             self.completed = other.completed;
         }
         self.started = self.started.or(other.started);
+        self.container = self.container.take().or(other.container);
         self.completed = self.completed.or(other.completed);
         if other.image_id.is_some() {
             self.image_id = other.image_id;

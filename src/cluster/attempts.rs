@@ -41,6 +41,7 @@ pub struct Sighting {
     job: bool,
     record: bool,
     recorded: Outcome,
+    image_recorded: bool,
 }
 
 impl Sighting {
@@ -62,9 +63,10 @@ impl Sighting {
         self.job
     }
 
-    /// Whether it has a record that says all that is known of its end.
+    /// Whether it has a record that says all that is known of its end and of its image.
     pub fn is_recorded(&self) -> bool {
-        self.record && !self.outcome().supersedes(self.recorded)
+        let image = self.image_recorded || self.attempt.image_id.is_none();
+        self.record && image && !self.outcome().supersedes(self.recorded)
     }
 
     /// Whether it has a record at all.
@@ -100,11 +102,20 @@ impl Attempts {
 
     /// Takes a record into view.
     pub fn observe_record(&mut self, attempt: Attempt) {
-        let recorded = attempt.outcome;
+        let (recorded, image) = (attempt.outcome, attempt.image_id.is_some());
         let sighting = self.namespace(&attempt.facts.key.namespace).merge(attempt);
         sighting.record = true;
+        sighting.image_recorded |= image;
         if !sighting.recorded.supersedes(recorded) {
             sighting.recorded = recorded;
+        }
+    }
+
+    /// The image that the container of an attempt really ran was read from its pod.
+    pub fn observe_image(&mut self, namespace: &str, uid: &str, image_id: String) {
+        let Some(attempts) = self.namespaces.get_mut(namespace) else { return };
+        if let Some(sighting) = Arc::make_mut(attempts).by_uid.get_mut(uid) {
+            sighting.attempt.image_id = Some(image_id);
         }
     }
 
@@ -128,6 +139,7 @@ impl Attempts {
         let Some(sighting) = attempts.by_uid.get_mut(uid) else { return };
         sighting.record = false;
         sighting.recorded = Outcome::Running;
+        sighting.image_recorded = false;
         if !sighting.job {
             attempts.remove(uid);
         }
@@ -266,6 +278,7 @@ impl NamespaceAttempts {
                     job: false,
                     record: false,
                     recorded: Outcome::Running,
+                    image_recorded: false,
                 })
             }
         }

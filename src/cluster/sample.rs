@@ -43,6 +43,7 @@ impl Sample {
             phase_declared: false,
             safe_from: None,
             creator: None,
+            container: None,
             image_id: None,
             outcome: Outcome::Running,
             reason: None,

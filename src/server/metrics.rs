@@ -3,6 +3,7 @@
 //! The request path touches resolved counters only; no map is searched and no label is built per request.
 
 mod labels;
+mod watch;
 
 use std::fmt;
 use std::time::Duration;
@@ -22,6 +23,7 @@ use labels::{
     RequestLabels, StatusClass,
 };
 pub(super) use labels::{HandshakeFailure, RefusalReason, ReloadResult};
+pub use watch::{RecordWrite, WatchMetrics, Watched};
 
 /// Upper bounds in seconds. A decision takes microseconds; the API server gives up after its timeout of
 /// some seconds, so what takes longer than one second needs no finer picture.
@@ -51,6 +53,7 @@ pub struct Metrics {
     reloads: Family<ReloadLabels, Counter>,
     certificate_not_after: Gauge,
     findings: Family<FindingLabels, Counter>,
+    watch: WatchMetrics,
 }
 
 /// The resolved counters of one endpoint.
@@ -104,6 +107,7 @@ impl Metrics {
             reloads: Family::default(),
             certificate_not_after: Gauge::default(),
             findings: Family::default(),
+            watch: WatchMetrics::default(),
             registry: Registry::default(),
         };
         metrics.create_closed_series();
@@ -178,6 +182,12 @@ impl Metrics {
             "Findings in decisions, by rule code, effect and endpoint",
             self.findings.clone(),
         );
+        self.watch.register(registry);
+    }
+
+    /// What the watchers and the recorder count.
+    pub const fn watch(&self) -> &WatchMetrics {
+        &self.watch
     }
 
     /// A finding of a decision. `code` is a rule's code such as `WG101`, never text from a request.
