@@ -4,7 +4,7 @@
 //! its database migration has completed, and a migration cannot run in a way that is unsafe to fail.
 //!
 //! ```text
-//! domain   <- cluster <- policy <- engine, admission <- check | server <- cli <- main
+//! domain   <- cluster <- policy <- engine, admission <- check | server <- watch <- cli <- main
 //! (words)     (state)    (rules)   (decide, wire)       (offline | I/O, feature `serve`)
 //! ```
 //!
@@ -21,3 +21,5 @@ pub mod engine;
 pub mod policy;
 #[cfg(feature = "serve")]
 pub mod server;
+#[cfg(feature = "serve")]
+pub mod watch;

@@ -14,7 +14,21 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("check", &["admission", "cluster", "domain", "engine", "policy"]),
     ("certs", &[]),
     ("server", &["admission", "cluster", "domain", "engine", "policy"]),
-    ("cli", &["admission", "certs", "check", "cluster", "domain", "engine", "policy", "server"]),
+    ("watch", &["cluster", "domain", "policy", "server"]),
+    (
+        "cli",
+        &[
+            "admission",
+            "certs",
+            "check",
+            "cluster",
+            "domain",
+            "engine",
+            "policy",
+            "server",
+            "watch",
+        ],
+    ),
 ];
 
 const MAX_LINES: usize = 500;

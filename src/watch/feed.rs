@@ -1,0 +1,334 @@
+//! What a watch says, applied to what is known. Nothing here talks to a cluster.
+
+use std::collections::HashSet;
+
+use kube::runtime::watcher::Event;
+use serde::Deserialize;
+
+use super::stored::{Kind, Stored};
+use crate::cluster::{Attempt, AttemptError, Attempts, Gone};
+use crate::domain::record::{RecordSpec, RecordStatus};
+
+/// Identity of an attempt: its namespace and the UID of its Job.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) struct AttemptKey {
+    pub(super) namespace: String,
+    pub(super) uid: String,
+}
+
+impl AttemptKey {
+    pub(super) fn of(attempt: &Attempt) -> Self {
+        Self { namespace: attempt.facts.key.namespace.clone(), uid: attempt.uid.clone() }
+    }
+}
+
+/// One of the two watches: of Jobs or of records.
+#[derive(Debug)]
+pub(super) struct Feed {
+    kind: Source,
+    /// UIDs that the listing in progress has brought so far.
+    listed: HashSet<String>,
+    /// Objects that could not be read, as far as that was said.
+    unreadable: HashSet<String>,
+}
+
+/// How many unreadable objects are told apart; of further ones each sighting is said.
+const MOST_UNREADABLE: usize = 256;
+
+/// What is watched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Source {
+    Jobs,
+    Records,
+}
+
+impl Source {
+    pub(super) const fn kind(self) -> Kind {
+        match self {
+            Self::Jobs => Kind::Job,
+            Self::Records => Kind::Record,
+        }
+    }
+
+    /// Name in metrics, messages and readiness.
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::Jobs => "jobs",
+            Self::Records => "records",
+        }
+    }
+}
+
+/// What came of an event.
+#[derive(Debug)]
+pub(super) enum Told {
+    /// Nothing that concerns an attempt.
+    Nothing,
+    /// Something about this attempt.
+    Attempt(AttemptKey),
+    /// All objects were listed.
+    Listed,
+    /// An object that cannot be read, which changes nothing.
+    Undecodable {
+        /// Its namespace and name.
+        object: String,
+        error: AttemptError,
+        /// Whether this is said for the first time.
+        first: bool,
+    },
+}
+
+/// A record as it is stored.
+#[derive(Deserialize)]
+struct StoredRecord {
+    spec: RecordSpec,
+    #[serde(default)]
+    status: Option<RecordStatus>,
+}
+
+/// The attempt that a stored record speaks of.
+pub(super) fn attempt_of_record(stored: &Stored) -> Result<Attempt, AttemptError> {
+    let record: StoredRecord = serde_json::from_str(stored.json())?;
+    Ok(Attempt::of_record(stored.namespace(), record.spec, record.status))
+}
+
+impl Feed {
+    pub(super) fn new(kind: Source) -> Self {
+        Self { kind, listed: HashSet::new(), unreadable: HashSet::new() }
+    }
+
+    /// Applies one event of the watch.
+    pub(super) fn apply(&mut self, event: Event<Stored>, attempts: &mut Attempts) -> Told {
+        match event {
+            Event::Init => {
+                self.listed.clear();
+                Told::Nothing
+            }
+            Event::InitApply(object) => {
+                // An object that cannot be read is there nevertheless: it is not gone.
+                self.listed.insert(self.uid_of(&object).to_owned());
+                self.observe(&object, attempts)
+            }
+            Event::Apply(object) => self.observe(&object, attempts),
+            Event::Delete(object) => self.forget(&object, attempts),
+            Event::InitDone => {
+                let listed = std::mem::take(&mut self.listed);
+                match self.kind {
+                    Source::Jobs => attempts.jobs_listed(&listed),
+                    Source::Records => attempts.records_listed(&listed),
+                }
+                Told::Listed
+            }
+        }
+    }
+
+    /// UID of the Job that an object is or speaks of.
+    fn uid_of<'o>(&self, object: &'o Stored) -> &'o str {
+        match self.kind {
+            Source::Jobs => object.uid(),
+            Source::Records => object.name(),
+        }
+    }
+
+    fn observe(&mut self, object: &Stored, attempts: &mut Attempts) -> Told {
+        let attempt = match self.kind {
+            Source::Jobs => Attempt::of_job(object.json()),
+            Source::Records => attempt_of_record(object).map(Some),
+        };
+        let attempt = match attempt {
+            Ok(Some(attempt)) => attempt,
+            Ok(None) => return Told::Nothing,
+            Err(error) => return self.undecodable(object, error),
+        };
+        let key =
+            AttemptKey { namespace: attempt.facts.key.namespace.clone(), uid: attempt.uid.clone() };
+        match self.kind {
+            Source::Jobs => attempts.observe_job(attempt),
+            Source::Records => attempts.observe_record(attempt),
+        }
+        Told::Attempt(key)
+    }
+
+    fn undecodable(&mut self, object: &Stored, error: AttemptError) -> Told {
+        let name = format!("{}/{}", object.namespace(), object.name());
+        let first = !self.unreadable.contains(&name);
+        if self.unreadable.len() < MOST_UNREADABLE {
+            self.unreadable.insert(name.clone());
+        }
+        Told::Undecodable { object: name, error, first }
+    }
+
+    /// A deletion brings the object's last state, and a Job that ended before it was deleted has ended.
+    fn forget(&mut self, object: &Stored, attempts: &mut Attempts) -> Told {
+        let (namespace, uid) = (object.namespace(), self.uid_of(object));
+        match self.kind {
+            Source::Jobs => {
+                if let Told::Nothing = self.observe(object, attempts) {
+                    return Told::Nothing;
+                }
+                attempts.forget_job(namespace, uid, Gone::Deleted);
+            }
+            Source::Records => attempts.forget_record(namespace, uid),
+        }
+        Told::Attempt(AttemptKey { namespace: namespace.to_owned(), uid: uid.to_owned() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::domain::outcome::Outcome;
+
+    fn job(uid: &str, condition: Option<&str>) -> Stored {
+        let conditions: Vec<Value> =
+            condition.iter().map(|kind| json!({"type": kind, "status": "True"})).collect();
+        stored(&json!({
+            "metadata": {"name": format!("job-{uid}"), "namespace": "shop", "uid": uid,
+                "creationTimestamp": "2026-11-24T10:00:00Z", "resourceVersion": "1",
+                "labels": {"wavegate.dev/role": "migration"}},
+            "spec": {"template": {"spec": {"containers": [{"name": "m", "image": "shop/api:v1"}]}}},
+            "status": {"conditions": conditions},
+        }))
+    }
+
+    fn record(uid: &str, outcome: &str) -> Stored {
+        stored(&json!({
+            "metadata": {"name": uid, "namespace": "shop", "resourceVersion": "1"},
+            "spec": {"app": "shop/api", "migration": "job", "release": "v1", "image": "shop/api:v1",
+                "phase": "expand", "confidence": "strong",
+                "job": {"name": format!("job-{uid}"), "uid": uid, "created": "2026-11-24T10:00:00Z"}},
+            "status": {"outcome": outcome},
+        }))
+    }
+
+    fn stored(object: &Value) -> Stored {
+        Stored::new(object).unwrap()
+    }
+
+    /// Plays events and says what is known of each attempt afterwards.
+    fn play(feeds: &mut [Feed; 2], attempts: &mut Attempts, events: Vec<(Source, Event<Stored>)>) {
+        for (source, event) in events {
+            let [jobs, records] = feeds;
+            let feed = if source == Source::Jobs { jobs } else { records };
+            feed.apply(event, attempts);
+        }
+    }
+
+    fn outcomes(attempts: &Attempts) -> Vec<(&str, Outcome)> {
+        let mut known: Vec<_> =
+            attempts.iter().map(|s| (s.attempt().uid.as_str(), s.outcome())).collect();
+        known.sort_unstable_by_key(|(uid, _)| *uid);
+        known
+    }
+
+    #[test]
+    fn a_job_deleted_in_a_gap_is_told_from_one_whose_deletion_was_seen() {
+        use Event::{Apply, Delete, Init, InitApply, InitDone};
+        use Source::{Jobs, Records};
+        let mut feeds = [Feed::new(Jobs), Feed::new(Records)];
+        let mut attempts = Attempts::default();
+        play(
+            &mut feeds,
+            &mut attempts,
+            vec![
+                (Records, Init),
+                (Records, InitApply(record("old", "Running"))),
+                (Records, InitDone),
+                (Jobs, Init),
+                (Jobs, InitApply(job("a", None))),
+                (Jobs, InitApply(job("b", None))),
+                (Jobs, InitApply(job("c", None))),
+                (Jobs, InitApply(job("d", None))),
+                (Jobs, InitDone),
+                // A deletion brings the last state, which may be an end that no other event told of.
+                (Jobs, Delete(job("a", Some("Complete")))),
+                (Jobs, Delete(job("b", None))),
+                // The watch was away; `c` ended and went meanwhile, and another replica saw it.
+                (Jobs, Init),
+                (Jobs, InitApply(job("d", Some("Failed")))),
+                (Jobs, InitDone),
+            ],
+        );
+        let unknown = Outcome::Unknown;
+        assert_eq!(
+            outcomes(&attempts),
+            [
+                ("a", Outcome::Succeeded),
+                ("b", Outcome::Interrupted),
+                ("c", unknown),
+                ("d", Outcome::Failed),
+                ("old", unknown),
+            ]
+        );
+        play(&mut feeds, &mut attempts, vec![(Records, Apply(record("c", "Succeeded")))]);
+        assert_eq!(outcomes(&attempts)[2], ("c", Outcome::Succeeded));
+    }
+
+    #[test]
+    fn a_listing_in_pages_that_breaks_off_forgets_nothing() {
+        let mut feeds = [Feed::new(Source::Jobs), Feed::new(Source::Records)];
+        let mut attempts = Attempts::default();
+        let jobs = |event| (Source::Jobs, event);
+        play(
+            &mut feeds,
+            &mut attempts,
+            vec![
+                jobs(Event::Init),
+                jobs(Event::InitApply(job("a", None))),
+                jobs(Event::InitApply(job("b", None))),
+                jobs(Event::InitDone),
+                jobs(Event::Init),
+                jobs(Event::InitApply(job("a", None))),
+                jobs(Event::Init),
+                jobs(Event::InitApply(job("b", None))),
+            ],
+        );
+        assert!(attempts.iter().all(|sighting| sighting.outcome() == Outcome::Running));
+        play(&mut feeds, &mut attempts, vec![jobs(Event::InitDone)]);
+        assert_eq!(outcomes(&attempts), [("a", Outcome::Unknown), ("b", Outcome::Running)]);
+    }
+
+    #[test]
+    fn what_cannot_be_read_changes_nothing_and_is_said_once() {
+        for (source, broken) in [
+            (
+                Source::Jobs,
+                json!({"metadata": {"name": "job-a", "namespace": "shop", "uid": "a"}, "spec": {"backoffLimit": "x"}}),
+            ),
+            (
+                Source::Records,
+                json!({"metadata": {"name": "a", "namespace": "shop"}, "spec": {"app": 7}}),
+            ),
+        ] {
+            let mut feeds = [Feed::new(Source::Jobs), Feed::new(Source::Records)];
+            let mut attempts = Attempts::default();
+            play(
+                &mut feeds,
+                &mut attempts,
+                vec![
+                    (Source::Jobs, Event::Apply(job("a", None))),
+                    (Source::Records, Event::Apply(record("a", "Running"))),
+                ],
+            );
+            let before = format!("{:?}", attempts.get("shop", "a"));
+            let [jobs, records] = &mut feeds;
+            let feed = if source == Source::Jobs { jobs } else { records };
+            let mut firsts = Vec::new();
+            for event in [
+                Event::Init,
+                Event::InitApply(stored(&broken)),
+                Event::InitDone,
+                Event::Apply(stored(&broken)),
+            ] {
+                if let Told::Undecodable { object, first, .. } = feed.apply(event, &mut attempts) {
+                    assert!(object.starts_with("shop/"), "{object}");
+                    firsts.push(first);
+                }
+            }
+            assert_eq!(firsts, [true, false], "{source:?}");
+            assert_eq!(format!("{:?}", attempts.get("shop", "a")), before, "{source:?}");
+        }
+    }
+}

@@ -1,0 +1,169 @@
+//! A watch that goes on for ever: events into what is known, failures into metrics, the log and readiness.
+
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::StreamExt as _;
+use jiff::Timestamp;
+use kube::runtime::watcher::{self, Config, Event, watcher};
+use kube::{Api, Client};
+use tokio::sync::{mpsc, watch};
+
+use super::backoff::Backoff;
+use super::feed::{AttemptKey, Feed, Source, Told};
+use super::known::Known;
+use super::stored::Stored;
+use super::trouble;
+use crate::domain::keys;
+use crate::server::metrics::Watched;
+use crate::server::{Metrics, Readiness};
+
+/// Objects in one page of a listing: what a listing takes of memory beside what is kept.
+const PAGE: u32 = 100;
+
+/// The API server ends a watch after this time and it is begun anew; a connection that has silently died is
+/// noticed a few seconds later.
+const WATCH_SECONDS: u32 = 60;
+
+/// A CustomResourceDefinition that was missing, or an API server that was away, is noticed within this time.
+const LONGEST_DELAY: Duration = Duration::from_secs(10);
+
+/// What all watches share.
+#[derive(Clone)]
+pub(super) struct Follow {
+    pub(super) client: Client,
+    pub(super) known: Known,
+    pub(super) metrics: Arc<Metrics>,
+    pub(super) readiness: Arc<Readiness>,
+    /// Attempts that something was told about.
+    pub(super) touched: mpsc::UnboundedSender<AttemptKey>,
+    /// Which listings are complete.
+    pub(super) listings: watch::Sender<Listings>,
+}
+
+/// Which listings were complete once. Only then does the absence of a Job mean anything.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Listings {
+    jobs: bool,
+    records: bool,
+    /// Grows with each listing.
+    pub(super) count: u64,
+}
+
+impl Listings {
+    pub(super) const fn complete(self) -> bool {
+        self.jobs && self.records
+    }
+
+    const fn has(self, source: Source) -> bool {
+        match source {
+            Source::Jobs => self.jobs,
+            Source::Records => self.records,
+        }
+    }
+
+    const fn listed(&mut self, source: Source) {
+        match source {
+            Source::Jobs => self.jobs = true,
+            Source::Records => self.records = true,
+        }
+        self.count = self.count.wrapping_add(1);
+    }
+}
+
+impl Source {
+    const fn watched(self) -> Watched {
+        match self {
+            Self::Jobs => Watched::Jobs,
+            Self::Records => Watched::Records,
+        }
+    }
+
+    fn config(self) -> Config {
+        let config = Config::default().page_size(PAGE).timeout(WATCH_SECONDS);
+        match self {
+            Self::Jobs => config.labels(&format!("{}=true", keys::STAMP_TRACKED)),
+            Self::Records => config,
+        }
+    }
+}
+
+impl Follow {
+    /// Watches until it is dropped. Replicas become ready when the first listing is complete; a watch that is lost
+    /// later is lost by all replicas alike, and they serve on with what they know.
+    pub(super) async fn run(self, source: Source) {
+        let api = Api::<Stored>::all_with(self.client.clone(), &source.kind().resource());
+        let mut events = pin!(watcher(api, source.config()));
+        let mut feed = Feed::new(source);
+        let mut backoff = Backoff::up_to(LONGEST_DELAY);
+        let mut said = String::new();
+        while let Some(event) = events.next().await {
+            match event {
+                Ok(event) => {
+                    // `Init` says that a listing will be asked for, the others that the API server answered.
+                    if !matches!(event, Event::Init) {
+                        backoff.reset();
+                        self.works(source, &mut said);
+                    }
+                    self.apply(&mut feed, source, event);
+                }
+                Err(error) => {
+                    self.report(source, &error, &mut said);
+                    tokio::time::sleep(backoff.next()).await;
+                }
+            }
+        }
+    }
+
+    fn apply(&self, feed: &mut Feed, source: Source, event: Event<Stored>) {
+        let (told, attempts) = self.known.change(|attempts| {
+            let told = feed.apply(event, attempts);
+            (told, attempts.len())
+        });
+        let metrics = self.metrics.watch();
+        metrics.attempts(attempts);
+        match told {
+            Told::Nothing => {}
+            // The recorder ends only with the process.
+            Told::Attempt(key) => drop(self.touched.send(key)),
+            Told::Listed => self.listed(source),
+            Told::Undecodable { object, error, first } => {
+                metrics.undecodable(source.watched());
+                if first {
+                    let error = error.to_string();
+                    tracing::warn!(watch = source.name(), object, error, "cannot be read");
+                }
+            }
+        }
+    }
+
+    fn works(&self, source: Source, said: &mut String) {
+        self.metrics.watch().synced(source.watched(), Timestamp::now().as_second());
+        if !std::mem::take(said).is_empty() {
+            tracing::info!(watch = source.name(), "the watch works again");
+        }
+    }
+
+    fn listed(&self, source: Source) {
+        let first = !self.listings.borrow().has(source);
+        self.listings.send_modify(|listings| listings.listed(source));
+        if first {
+            tracing::info!(watch = source.name(), "listed");
+            self.readiness.met(source.name());
+        }
+    }
+
+    /// Says a failure once, until another one follows or it works again.
+    fn report(&self, source: Source, error: &watcher::Error, said: &mut String) {
+        self.metrics.watch().lost(source.watched());
+        let reason = trouble::watch_reason(source.kind(), error);
+        if !self.listings.borrow().has(source) {
+            self.readiness.wait_for(source.name(), reason.clone());
+        }
+        if *said != reason {
+            tracing::warn!(watch = source.name(), reason, detail = %error, "the watch failed");
+            *said = reason;
+        }
+    }
+}
