@@ -14,6 +14,7 @@ const REVIEWS: usize = 100_000;
 pub(crate) fn measure(certificates: &Path, ca: &str, bodies: &[Vec<u8>]) {
     let mut server = Command::new(env!("CARGO_BIN_EXE_wavegate"))
         .args(["serve", "--listen", "127.0.0.1:0", "--health-listen", "127.0.0.1:0"])
+        .arg("--standalone")
         .arg("--tls-cert")
         .arg(certificates.join("tls.crt"))
         .arg("--tls-key")

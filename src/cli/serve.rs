@@ -19,6 +19,7 @@ use crate::server::{
     self, Drain, Limits, Metrics, Readiness, ServeError, ServerConfig, Timeouts, TlsSource,
     TlsVersion,
 };
+use crate::watch::{self, Watch};
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
@@ -49,6 +50,13 @@ pub(super) struct Arguments {
     /// Largest number of connections; further ones are answered 429.
     #[arg(long, default_value_t = Limits::default().connections)]
     max_connections: usize,
+    /// Kubeconfig file of the cluster whose migrations are watched; without one it is $KUBECONFIG,
+    /// ~/.kube/config or the pod's service account.
+    #[arg(long, env = "WAVEGATE_KUBECONFIG", conflicts_with = "standalone")]
+    kubeconfig: Option<PathBuf>,
+    /// Serve without a cluster: objects are judged by themselves, and nothing is known of what has happened.
+    #[arg(long, env = "WAVEGATE_STANDALONE")]
+    standalone: bool,
     /// Image of the injected waiter: one with a shell and nc.
     #[arg(long, env = "WAVEGATE_WAIT_IMAGE")]
     wait_image: Option<String>,
@@ -73,6 +81,8 @@ enum MinVersion {
 pub(super) enum Error {
     #[error(transparent)]
     Serve(#[from] ServeError),
+    #[error(transparent)]
+    Watch(#[from] watch::StartError),
     #[error("cannot start the runtime: {0}")]
     Runtime(#[source] io::Error),
     #[error("cannot start the log: {0}")]
@@ -100,8 +110,13 @@ impl Arguments {
         let webhook = server::listen(self.listen).await?;
         let health = server::listen(self.health_listen).await?;
         let metrics = Arc::new(Metrics::new());
-        let decide =
-            Arc::new(Webhook::new(self.policy(), Cluster::default(), Arc::clone(&metrics)));
+        let readiness = Arc::new(Readiness::new());
+        let watch = self.watch(&metrics, &readiness).await?;
+        let cluster = watch.as_ref().map_or_else(Cluster::default, |watch| Cluster {
+            state: Arc::clone(&watch.state),
+            live: Some(Arc::clone(&watch.live)),
+        });
+        let decide = Arc::new(Webhook::new(self.policy(), cluster, Arc::clone(&metrics)));
         // Port 0 was resolved by now; an address that cannot be told is not worth failing for.
         tracing::info!(
             listen = webhook.local_addr().ok().map(tracing::field::display),
@@ -121,9 +136,26 @@ impl Arguments {
             timeouts: Timeouts::default(),
             drain: Drain { delay: self.drain_delay, ..Drain::default() },
             metrics,
-            readiness: Arc::new(Readiness::new()),
+            readiness,
         };
-        Ok(server::run(config, decide, shutdown).await?)
+        server::run(config, decide, shutdown).await?;
+        if let Some(watch) = watch {
+            watch.stop(FLUSH).await;
+        }
+        Ok(())
+    }
+
+    /// The cluster; none where the command line says so.
+    async fn watch(
+        &self,
+        metrics: &Arc<Metrics>,
+        readiness: &Arc<Readiness>,
+    ) -> Result<Option<Watch>, Error> {
+        if self.standalone {
+            return Ok(None);
+        }
+        let config = watch::Config { kubeconfig: self.kubeconfig.clone() };
+        Ok(Some(watch::start(config, Arc::clone(metrics), Arc::clone(readiness)).await?))
     }
 
     fn policy(&self) -> Policy {
@@ -145,6 +177,9 @@ impl Arguments {
         source
     }
 }
+
+/// How long records that are still to be written get at the end, after the last request was answered.
+const FLUSH: Duration = Duration::from_secs(5);
 
 /// A panic's message may quote the request that it was about; where it happened is all that the log tells.
 fn log_panics_without_their_payload() {

@@ -10,12 +10,19 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::{ControlPlane, Server, eventually};
 
 /// The webhook configurations, with `URL` and `CA_BUNDLE` to be replaced.
 const WEBHOOKS: &str = include_str!("../../deploy/webhooks.yaml");
+
+/// What wavegate needs of a cluster before it starts.
+const INSTALLATION: [&str; 3] = [
+    include_str!("../../deploy/crds/migrationrecords.yaml"),
+    include_str!("../../deploy/rbac.yaml"),
+    include_str!("../../deploy/records-guard.yaml"),
+];
 
 /// A running `wavegate serve`.
 #[derive(Debug)]
@@ -29,13 +36,30 @@ pub struct Wavegate {
 }
 
 impl Wavegate {
-    /// Makes certificates and starts the program on loopback with ports of its own choice; returns once it
-    /// is ready.
+    /// Installs what wavegate needs and starts it on loopback with ports of its own choice, with the rights of its
+    /// own account; returns once it is ready.
     ///
     /// # Panics
     /// When it cannot be started, with its log.
     pub fn start(control_plane: &ControlPlane, binary: &Path) -> Self {
-        let certificates = control_plane.directory().join("wavegate-certs");
+        install(control_plane);
+        let wavegate =
+            Self::launch(control_plane, binary, "wavegate", &own_kubeconfig(control_plane, None));
+        wavegate.until_ready();
+        wavegate
+    }
+
+    /// Starts a further wavegate with this kubeconfig. It says where it serves, and need not be ready yet.
+    ///
+    /// # Panics
+    /// When it does not start.
+    pub fn launch(
+        control_plane: &ControlPlane,
+        binary: &Path,
+        name: &str,
+        kubeconfig: &Path,
+    ) -> Self {
+        let certificates = control_plane.directory().join(format!("{name}-certs"));
         let made = Command::new(binary)
             .args(["certs", "--ip", "127.0.0.1", "--directory"])
             .arg(&certificates)
@@ -47,21 +71,35 @@ impl Wavegate {
         serve.args(["--drain-delay", "0s"]);
         serve.arg("--tls-cert").arg(certificates.join("tls.crt"));
         serve.arg("--tls-key").arg(certificates.join("tls.key"));
-        let server = control_plane.spawn("wavegate", serve).expect("wavegate starts");
+        serve.arg("--kubeconfig").arg(kubeconfig);
+        // A second start under the same name goes on with the same log.
+        let log = control_plane.directory().join(format!("{name}.log"));
+        let before = fs::read_to_string(log).map_or(0, |log| starts(&log));
+        let server = control_plane.spawn(name, serve).expect("wavegate starts");
         let address = |log: &str, field: &str| {
-            let line = lines(log).into_iter().find(|line| line["message"] == "serving")?;
+            let line = lines(log).into_iter().rfind(|line| line["message"] == "serving")?;
             line[field].as_str().map(str::to_owned)
         };
         let (listen, health) = eventually(
             &format!("wavegate says where it serves; its log is {}", server.log_path().display()),
             Duration::from_secs(10),
-            || Some((address(&server.log(), "listen")?, address(&server.log(), "health")?)),
+            || {
+                let log = server.log();
+                let started = starts(&log) > before;
+                started.then(|| Some((address(&log, "listen")?, address(&log, "health")?)))?
+            },
         );
-        let wavegate = Self { server, url: format!("https://{listen}"), health, certificates };
-        eventually("wavegate is ready", Duration::from_secs(10), || {
-            wavegate.get("/readyz").starts_with("HTTP/1.1 200").then_some(())
+        Self { server, url: format!("https://{listen}"), health, certificates }
+    }
+
+    /// Waits until it is ready.
+    ///
+    /// # Panics
+    /// When it is not within 20 seconds.
+    pub fn until_ready(&self) {
+        eventually("wavegate is ready", Duration::from_secs(20), || {
+            self.get("/readyz").starts_with("HTTP/1.1 200").then_some(())
         });
-        wavegate
     }
 
     /// Registers both webhook configurations and waits until the API server asks.
@@ -111,6 +149,59 @@ impl Wavegate {
     pub fn server(&self) -> &Server {
         &self.server
     }
+
+    /// The process, to be signalled or stopped.
+    pub fn server_mut(&mut self) -> &mut Server {
+        &mut self.server
+    }
+
+    /// The value of a metric, by its name and labels as `/metrics` prints them.
+    pub fn metric(&self, series: &str) -> Option<f64> {
+        let metrics = self.get("/metrics");
+        metrics.lines().find_map(|line| line.strip_prefix(series)?.trim().parse().ok())
+    }
+}
+
+/// Applies the `CustomResourceDefinition`, the account with its rights and the guard of the records, and waits until
+/// all of it works.
+///
+/// # Panics
+/// When the API server refuses it.
+pub fn install(control_plane: &ControlPlane) {
+    let kubectl = || control_plane.kubectl();
+    for manifest in INSTALLATION {
+        kubectl().args(["apply", "--filename=-"]).stdin(manifest).ok();
+    }
+    let crd = "customresourcedefinition/migrationrecords.wavegate.dev";
+    kubectl().args(["wait", crd, "--for=condition=Established", "--timeout=50s"]).ok();
+    kubectl()
+        .namespace("wavegate")
+        .args(["wait", "--for=create", "serviceaccount/wavegate", "--timeout=50s"])
+        .ok();
+}
+
+/// A kubeconfig of wavegate's own account, which may do what `deploy/rbac.yaml` says, for an API server at another
+/// address than its own where a proxy stands in between.
+///
+/// # Panics
+/// When no token can be had.
+pub fn own_kubeconfig(control_plane: &ControlPlane, address: Option<&str>) -> PathBuf {
+    let create = ["create", "token", "wavegate", "--duration=24h"];
+    let token = control_plane.kubectl().namespace("wavegate").args(create).ok();
+    let admin = fs::read(control_plane.kubeconfig()).expect("the administrator's kubeconfig");
+    let mut kubeconfig: Value = serde_json::from_slice(&admin).expect("JSON");
+    kubeconfig["users"][0]["user"] = json!({"token": token.trim()});
+    if let Some(address) = address {
+        kubeconfig["clusters"][0]["cluster"]["server"] = json!(format!("https://{address}"));
+    }
+    let name = address.unwrap_or("own").replace(':', "-");
+    let path = control_plane.directory().join(format!("wavegate-{name}.kubeconfig"));
+    fs::write(&path, kubeconfig.to_string()).expect("the control plane's directory is writable");
+    path
+}
+
+fn starts(log: &str) -> usize {
+    lines(log).iter().filter(|line| line["message"] == "serving").count()
 }
 
 /// The log's lines; whatever is no JSON is passed over.

@@ -19,3 +19,4 @@ mod modes;
 mod parity;
 mod ratchet;
 mod recipe;
+mod records;

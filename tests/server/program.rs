@@ -37,7 +37,7 @@ impl Serving {
     fn start(directory: &Path, drain: &str) -> Self {
         let mut command =
             wavegate(&["serve", "--listen", "127.0.0.1:0", "--health-listen", "127.0.0.1:0"]);
-        command.args(["--drain-delay", drain]);
+        command.args(["--standalone", "--drain-delay", drain]);
         command.arg("--tls-cert").arg(directory.join("tls.crt"));
         command.arg("--tls-key").arg(directory.join("tls.key"));
         let mut process = command.stdout(Stdio::piped()).spawn().expect("wavegate runs");
@@ -97,10 +97,17 @@ fn certs_does_not_overwrite_a_key_unasked() {
 
 #[test]
 fn a_server_without_its_certificate_says_which_file() {
-    let output = wavegate(&["serve", "--tls-cert", "/no/such.crt", "--tls-key", "/no/such.key"])
-        .args(["--listen", "127.0.0.1:0", "--health-listen", "127.0.0.1:0"])
-        .output()
-        .expect("wavegate runs");
+    let output = wavegate(&[
+        "serve",
+        "--standalone",
+        "--tls-cert",
+        "/no/such.crt",
+        "--tls-key",
+        "/no/such.key",
+    ])
+    .args(["--listen", "127.0.0.1:0", "--health-listen", "127.0.0.1:0"])
+    .output()
+    .expect("wavegate runs");
     assert_eq!(output.status.code(), Some(2));
     assert!(String::from_utf8_lossy(&output.stderr).contains("/no/such.crt"), "{output:?}");
 }

@@ -1,0 +1,242 @@
+//! The history of migrations: who is recorded, when, as what, and who may write it.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::cluster::{Kubectl, Namespace, eventually};
+use crate::guard::{enforcing, guarded};
+
+const BOUND: Duration = Duration::from_mins(1);
+
+/// A migration Job whose pod behaves as these annotations say.
+pub(crate) fn migration(name: &str, behaviour: &Value) -> Value {
+    json!({
+        "apiVersion": "batch/v1",
+        "kind": "Job",
+        "metadata": {"name": name, "annotations": {
+            "argocd.argoproj.io/hook": "PreSync", "argocd.argoproj.io/sync-wave": "-1",
+        }},
+        "spec": {
+            "backoffLimit": 0,
+            "activeDeadlineSeconds": 600,
+            "template": {
+                "metadata": {"annotations": behaviour},
+                "spec": {"restartPolicy": "Never", "containers": [{
+                    "name": "migrate", "image": "shop/api:v1", "command": ["alembic", "upgrade", "head"],
+                    "env": [{"name": "DATABASE_URL", "value": "postgres://db.example.com/shop"}],
+                }]},
+            },
+        },
+    })
+}
+
+/// A pod that runs for ever.
+pub(crate) fn runs() -> Value {
+    json!({"test.wavegate.dev/outcome": "run"})
+}
+
+/// A pod that runs for some seconds.
+pub(crate) fn takes(seconds: u32) -> Value {
+    json!({"test.wavegate.dev/seconds": seconds.to_string()})
+}
+
+pub(crate) fn create(namespace: &Namespace<'_>, object: &Value) -> Value {
+    namespace.kubectl().args(["create", "--filename=-"]).stdin(object.to_string()).json()
+}
+
+/// The only record of a namespace, once its outcome is this one.
+pub(crate) fn record(namespace: &Namespace<'_>, outcome: &str) -> Value {
+    eventually(&format!("a record says {outcome} in {namespace}"), BOUND, || {
+        let records = records(namespace);
+        assert!(records.len() < 2, "one attempt has several records: {records:?}");
+        records.into_iter().find(|record| record["status"]["outcome"] == outcome)
+    })
+}
+
+pub(crate) fn records(namespace: &Namespace<'_>) -> Vec<Value> {
+    let mut list = namespace.kubectl().args(["get", "migrationrecords"]).json();
+    list["items"].as_array_mut().map(std::mem::take).unwrap_or_default()
+}
+
+fn delete(namespace: &Namespace<'_>, what: &str) {
+    namespace.kubectl().args(["delete", what]).ok();
+}
+
+#[test]
+fn a_record_appears_with_its_job_completes_with_it_and_outlives_it() {
+    let namespace = enforcing("records::life");
+    let job = create(&namespace, &migration("shop-migrate-v1", &takes(3)));
+    let uid = &job["metadata"]["uid"];
+    let running = record(&namespace, "Running");
+    assert_eq!(&running["metadata"]["name"], uid);
+    assert_eq!(&running["spec"]["job"]["uid"], uid);
+    let succeeded = record(&namespace, "Succeeded");
+    let spec = &succeeded["spec"];
+    assert_eq!(
+        (&spec["app"], &spec["migration"]),
+        (&json!("docker.io/shop/api"), &json!("shop-migrate"))
+    );
+    assert_eq!((&spec["release"], &spec["confidence"]), (&json!("v1"), &json!("strong")));
+    assert_eq!(spec["job"]["creator"], "kubernetes-admin");
+    assert!(succeeded["status"]["startTime"].is_string(), "{succeeded}");
+    assert!(succeeded["status"]["completionTime"].is_string(), "{succeeded}");
+    assert!(succeeded["metadata"]["ownerReferences"].is_null(), "{succeeded}");
+    assert!(succeeded["metadata"]["annotations"].is_null(), "{succeeded}");
+    delete(&namespace, "job/shop-migrate-v1");
+    std::thread::sleep(Duration::from_secs(1));
+    assert_eq!(records(&namespace), [succeeded]);
+}
+
+#[test]
+fn a_job_without_a_time_to_live_is_recorded_with_its_outcome() {
+    let namespace = enforcing("records::ttl");
+    let mut job = migration("shop-migrate", &json!({}));
+    job["spec"]["ttlSecondsAfterFinished"] = json!(0);
+    create(&namespace, &job);
+    record(&namespace, "Succeeded");
+    eventually("the Job is gone", BOUND, || {
+        let jobs = namespace.kubectl().args(["get", "jobs"]).json();
+        jobs["items"].as_array().is_some_and(Vec::is_empty).then_some(())
+    });
+    record(&namespace, "Succeeded");
+}
+
+#[test]
+fn a_failure_and_an_interruption_are_told_apart() {
+    let failed = enforcing("records::failed");
+    create(&failed, &migration("shop-migrate", &json!({"test.wavegate.dev/outcome": "fail"})));
+    assert_eq!(record(&failed, "Failed")["status"]["reason"], "BackoffLimitExceeded");
+    let interrupted = enforcing("records::interrupted");
+    create(&interrupted, &migration("shop-migrate", &runs()));
+    record(&interrupted, "Running");
+    delete(&interrupted, "job/shop-migrate");
+    assert_eq!(record(&interrupted, "Interrupted")["status"]["reason"], "JobDeleted");
+}
+
+#[test]
+fn the_image_that_ran_is_read_from_the_pod() {
+    let namespace = enforcing("records::image");
+    create(&namespace, &migration("shop-migrate", &runs()));
+    let pod = eventually("the Job has a pod that runs", BOUND, || {
+        let mut pods = namespace.kubectl().args(["get", "pods"]).json();
+        let pod = pods["items"][0].take();
+        (pod["status"]["phase"] == "Running").then_some(pod)
+    });
+    // No kubelet runs here that would tell it.
+    let image = "registry.example.com/shop/api@sha256:0123456789";
+    let mut statuses = pod["status"]["containerStatuses"].clone();
+    statuses[0]["imageID"] = json!(image);
+    let patch = json!({"status": {"containerStatuses": statuses}}).to_string();
+    let name = pod["metadata"]["name"].as_str().expect("a name");
+    let patch = ["patch", "pod", name, "--subresource=status", "--type=merge", "--patch", &patch];
+    namespace.kubectl().args(patch).ok();
+    // Whatever changes the Job makes its pods be looked at again.
+    namespace.kubectl().args(["annotate", "job/shop-migrate", "example.com/look=now"]).ok();
+    eventually("the record tells the image", BOUND, || {
+        (record(&namespace, "Running")["status"]["imageID"] == image).then_some(())
+    });
+}
+
+#[test]
+fn kubectl_prints_the_history() {
+    let namespace = enforcing("records::columns");
+    create(&namespace, &migration("shop-migrate-v1", &json!({})));
+    record(&namespace, "Succeeded");
+    let table = namespace.kubectl().args(["get", "mr"]).ok();
+    let rows: Vec<Vec<&str>> =
+        table.lines().map(|line| line.split_whitespace().collect()).collect();
+    assert_eq!(rows[0], ["NAME", "APP", "MIGRATION", "RELEASE", "OUTCOME", "DURATION", "AGE"]);
+    assert_eq!(rows[1][1..5], ["docker.io/shop/api", "shop-migrate", "v1", "Succeeded"], "{table}");
+    let wide = namespace.kubectl().args(["get", "wavegate", "--output=wide"]).ok();
+    for word in ["JOB", "IMAGE", "PHASE", "CONFIDENCE", "shop-migrate-v1", "shop/api:v1", "strong"]
+    {
+        assert!(wide.contains(word), "{word}: {wide}");
+    }
+    for (selector, rows) in [("status.outcome=Succeeded", 1), ("status.outcome=Failed", 0)] {
+        let get = ["get", "mr", "--no-headers", "--field-selector", selector];
+        assert_eq!(namespace.kubectl().args(get).ok().lines().count(), rows, "{selector}");
+    }
+}
+
+/// Argo CD's account may do everything by RBAC; so may the administrator.
+#[test]
+fn nobody_else_writes_records() {
+    let namespace = enforcing("records::guard");
+    create(&namespace, &migration("shop-migrate", &json!({})));
+    let mut record = record(&namespace, "Succeeded");
+    let argocd = "--as=system:serviceaccount:argocd:argocd-application-controller";
+    let (control_plane, _) = guarded();
+    let binding = json!({
+        "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRoleBinding",
+        "metadata": {"name": "argocd-may-do-everything"},
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "cluster-admin"},
+        "subjects": [{"kind": "ServiceAccount", "name": "argocd-application-controller", "namespace": "argocd"}],
+    });
+    control_plane.kubectl().args(["apply", "--filename=-"]).stdin(binding.to_string()).ok();
+    let name = record["metadata"]["name"].as_str().expect("a name").to_owned();
+    record["metadata"] = json!({"name": "forged", "namespace": namespace.name()});
+    record["spec"]["job"]["uid"] = json!("forged");
+    let patch = r#"--patch={"status":{"imageID":"x@sha256:1"}}"#;
+    for user in [&[][..], &[argocd]] {
+        let attempts = [
+            namespace.kubectl().args(["create", "--filename=-"]).stdin(record.to_string()),
+            namespace.kubectl().args(["patch", "mr", &name, "--type=merge", patch]),
+            namespace.kubectl().args(["delete", "mr", &name]),
+            namespace.kubectl().args(["delete", "mr", "--all"]),
+        ];
+        for (number, kubectl) in attempts.into_iter().enumerate() {
+            let output = kubectl.args(user).run();
+            assert!(!output.status.success(), "{user:?} {number}");
+            assert!(output.stderr.contains("only wavegate writes"), "{user:?} {}", output.stderr);
+        }
+    }
+}
+
+#[test]
+fn a_namespace_goes_with_its_records() {
+    let (control_plane, _) = guarded();
+    let namespace = enforcing("records::namespace");
+    create(&namespace, &migration("shop-migrate", &runs()));
+    record(&namespace, "Running");
+    let name = namespace.name().to_owned();
+    drop(namespace);
+    eventually("the namespace is gone", BOUND, || {
+        let output = control_plane.kubectl().args(["get", "namespace", &name]).run();
+        output.stderr.contains("NotFound").then_some(())
+    });
+}
+
+/// wavegate's own account may write, but not against the order of outcomes.
+#[test]
+fn not_even_wavegate_takes_an_outcome_back() {
+    let namespace = enforcing("records::forward");
+    create(&namespace, &migration("shop-migrate", &json!({})));
+    let record = record(&namespace, "Succeeded");
+    let name = record["metadata"]["name"].as_str().expect("a name");
+    let patched = |patch: &Value| {
+        as_wavegate(namespace.kubectl())
+            .args(["patch", "mr", name, "--type=merge", &format!("--patch={patch}")])
+            .run()
+    };
+    let cases = [
+        (json!({"status": {"outcome": "Running"}}), "only moves forward"),
+        (json!({"status": {"outcome": "Failed"}}), "only moves forward"),
+        (json!({"status": {"reason": "Other"}}), "nothing of that changes"),
+        (json!({"status": null}), "status: Required value"),
+        (json!({"spec": {"release": "v2"}}), "never changes"),
+        (json!({"status": {"outcome": "Great"}}), "Unsupported value"),
+    ];
+    for (patch, why) in cases {
+        let output = patched(&patch);
+        assert!(!output.status.success() && output.stderr.contains(why), "{patch}: {output:?}");
+    }
+    let image = patched(&json!({"status": {"imageID": "shop/api@sha256:1"}}));
+    assert!(image.status.success(), "{}", image.stderr);
+    let other = patched(&json!({"status": {"imageID": "shop/api@sha256:2"}}));
+    assert!(other.stderr.contains("nothing of that changes"), "{}", other.stderr);
+}
+
+fn as_wavegate(kubectl: Kubectl) -> Kubectl {
+    kubectl.args(["--as=system:serviceaccount:wavegate:wavegate"])
+}
