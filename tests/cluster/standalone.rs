@@ -1,5 +1,5 @@
-//! Starts a control plane with wavegate in front of it and keeps it until Enter is pressed; `build` only builds
-//! the control plane's programs.
+//! Starts a control plane with wavegate in front of it and keeps it until Enter is pressed. With `argocd` as
+//! argument Argo CD runs as well; `build` only builds the programs of both.
 
 #![allow(clippy::print_stdout, clippy::expect_used, reason = "it tells its user")]
 
@@ -10,18 +10,29 @@ mod cluster;
 use std::error::Error;
 use std::io;
 
+use cluster::argocd::ArgoCd;
 use cluster::wavegate::Wavegate;
 
 fn main() -> Result<(), Box<dyn Error>> {
-    cluster::programs::ensure()?;
-    if std::env::args().nth(1).as_deref() == Some("build") {
+    let argument = std::env::args().nth(1);
+    let programs = cluster::programs::ensure()?;
+    if argument.as_deref() == Some("build") {
+        programs.argocd_manifests()?;
         return Ok(());
     }
     let control_plane = cluster::ControlPlane::start()?;
     let wavegate = Wavegate::start(&control_plane, &binary::built_beside_this_one()?);
     wavegate.register(&control_plane);
+    let argocd = match argument.as_deref() {
+        Some("argocd") => Some(ArgoCd::start(&control_plane)?),
+        _ => None,
+    };
     println!("export KUBECONFIG={}", control_plane.kubeconfig().display());
     println!("label a namespace wavegate.dev/mode=enforce; press Enter to end");
+    if let Some(argocd) = &argocd {
+        let repository = argocd.repository("example");
+        println!("Argo CD reads Applications in its namespace, say of {}", repository.url());
+    }
     io::stdin().read_line(&mut String::new())?;
     Ok(())
 }
