@@ -40,13 +40,18 @@ bench:
 docs:
 	BLESS=1 $(CARGO) test --test integration generated
 
-# What the tests run besides the control plane: the shell and nc of the waiter's image.
+# What the tests run besides the control plane: the shell and nc of the waiter's image, and Argo CD's Redis.
+# redis-tools has Redis itself under the name redis-check-rdb; unlike redis-server it installs no service.
 tools:
 	@command -v busybox >/dev/null || { \
 	  echo "installing busybox, in whose shell the injected waiter runs" >&2; \
 	  apt-get update -qq && apt-get install -qq -y busybox-static >&2; } || { \
 	  echo "busybox is needed and could not be installed: install it with your package manager" >&2; exit 1; }
+	@command -v redis-server >/dev/null || command -v redis-check-rdb >/dev/null || { \
+	  echo "installing Redis, which Argo CD keeps its cache in" >&2; \
+	  apt-get update -qq && apt-get install -qq -y redis-tools >&2; } || { \
+	  echo "Redis is needed and could not be installed: install it with your package manager" >&2; exit 1; }
 
-# etcd, kube-apiserver and the rest, built once per version into a cache outside the repository.
+# etcd, kube-apiserver, Argo CD and the rest, built once per version into a cache outside the repository.
 control-plane:
 	$(CARGO) run --quiet --example control-plane -- build
