@@ -113,13 +113,12 @@ impl<'c> ArgoCd<'c> {
         [&self.controller, &self.repo_server, &self.redis]
     }
 
-    /// The last lines that the controller has logged about an Application.
-    pub fn log_of(&self, application: &str, count: usize) -> String {
+    /// What the controller has logged about an Application, line by line.
+    pub fn log_of(&self, application: &str) -> Vec<String> {
         let field = format!("application={application}");
         let log = self.controller.log();
-        let lines: Vec<&str> =
-            log.lines().filter(|line| line.split(' ').any(|word| word == field)).collect();
-        lines[lines.len().saturating_sub(count)..].join("\n")
+        let lines = log.lines().filter(|line| line.split(' ').any(|word| word == field));
+        lines.map(str::to_owned).collect()
     }
 
     /// A number that no other operation has.

@@ -24,6 +24,9 @@ const REFRESH: &str = "argocd.argoproj.io/refresh";
 const REFRESH_NUMBER: &str = "argocd.argoproj.io/refresh-timestamp";
 const NUDGE: &str = "test.wavegate.dev/nudge";
 
+/// What the controller logs at each change of a pod, when it compares nothing.
+const NOISE: [&str; 3] = ["level (0)", "comparison-level=0", "No status changes"];
+
 const LOG_LINES: usize = 40;
 
 /// An Application that one test has for itself. When it is dropped it is deleted, without what it has
@@ -333,7 +336,9 @@ impl<'a> Application<'a> {
             Ok(output) => output.stdout + &output.stderr,
             Err(error) => error.to_string(),
         };
-        let log = self.argocd.log_of(&self.name, LOG_LINES);
+        let mut log = self.argocd.log_of(&self.name);
+        log.retain(|line| !NOISE.iter().any(|noise| line.contains(noise)));
+        let log = log[log.len().saturating_sub(LOG_LINES)..].join("\n");
         format!("{object}\nThe end of what the controller has logged about it:\n{log}")
     }
 }

@@ -164,6 +164,8 @@ impl Start<'_> {
             .env("ARGOCD_SSH_DATA_PATH", self.directory.join("ssh"))
             .env("ARGOCD_PLUGINSOCKFILEPATH", self.directory.join("plugins"))
             .env("ARGOCD_ASK_PASS_SOCK", self.directory.join("askpass.sock"))
+            // The flag is for its own messages, the variable for those of Kubernetes' libraries.
+            .env("ARGOCD_LOG_FORMAT", "text")
             .args(["--logformat", "text", "--redis"])
             .arg(self.redis_socket())
             .current_dir(&self.directory);
@@ -205,7 +207,7 @@ impl Start<'_> {
     fn serves_the_kinds(&self) -> Result<(), ArgoCdError> {
         let deadline = Instant::now() + BOUND;
         loop {
-            let get = ["get", "applications,applicationsets,appprojects", "--namespace", NAMESPACE];
+            let get = ["get", "applications,appprojects", "--namespace", NAMESPACE];
             match self.kubectl(&get, "") {
                 Err(_) if Instant::now() < deadline => thread::sleep(INTERVAL),
                 result => return result.map(drop),

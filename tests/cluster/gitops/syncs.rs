@@ -1,6 +1,8 @@
 //! Syncs of the recipe, as a person asks for them.
 
 use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Duration;
 
 use super::manifests::{app, image_of, migration, recipe, release};
 use crate::cluster::Ending;
@@ -114,6 +116,17 @@ fn a_dry_run_changes_nothing() {
     assert_eq!(operation.phase, Phase::Succeeded, "{operation:#?}");
     let objects = shop.kubectl().args(["get", "deployments,jobs"]).json();
     assert_eq!(objects["items"].as_array().map(Vec::len), Some(0));
+}
+
+#[test]
+fn a_wait_in_vain_tells_all_there_is() {
+    let shop = recipe("syncs::in_vain", "1.37", "succeed").create();
+    let wait = || shop.until_within(Duration::from_secs(1), "it flies", |_| None::<()>);
+    let failure = catch_unwind(AssertUnwindSafe(wait)).expect_err("it does not fly");
+    let text = failure.downcast_ref::<String>().expect("a formatted panic");
+    for part in ["not within 1s: it flies", "status: OutOfSync", "Comparing app state"] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
 }
 
 #[test]

@@ -23,21 +23,22 @@ const FOLDERS: [&str; 4] = [
     "cluster-rbac/application-controller",
 ];
 
-/// Not an object but a list of the files beside it, for kustomize.
-const INDEX: &str = "kustomization.yaml";
+/// Files in them that are left out: a list of the others, for kustomize, and the kind of a controller that
+/// does not run here; to define it takes the API server longer than all the rest.
+const LEFT_OUT: [&str; 2] = ["kustomization.yaml", "applicationset-crd.yaml"];
 
 impl Programs {
     /// A file with all objects that Argo CD's controller needs in its namespace, as its authors
     /// ship them. It is made at the first call on a machine, which needs `go`.
     pub fn argocd_manifests(&self) -> Result<PathBuf, ProgramsError> {
-        let whole = self.cache.join("argocd.yaml");
+        let whole = self.cache.join("argocd-objects.yaml");
         if whole.is_file() {
             return Ok(whole);
         }
         let _lock = lock(&self.cache)?;
         say("taking Argo CD's manifests from its module");
         let manifests = join(&module_folder()?.join("manifests"))?;
-        let partial = self.cache.join(format!("argocd.yaml{PARTIAL}{}", process::id()));
+        let partial = self.cache.join(format!("argocd-objects.yaml{PARTIAL}{}", process::id()));
         fs::write(&partial, manifests).map_err(at(&partial))?;
         fs::rename(&partial, &whole).map_err(at(&whole))?;
         Ok(whole)
@@ -67,9 +68,10 @@ fn join(manifests: &Path) -> Result<String, ProgramsError> {
         let mut files: Vec<PathBuf> =
             entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
         files.sort();
-        for file in files.iter().filter(|file| !file.ends_with(INDEX)) {
+        files.retain(|file| !LEFT_OUT.iter().any(|name| file.ends_with(name)));
+        for file in files {
             all.push_str("---\n");
-            all.push_str(&fs::read_to_string(file).map_err(at(file))?);
+            all.push_str(&fs::read_to_string(&file).map_err(at(&file))?);
         }
     }
     Ok(all)
