@@ -14,7 +14,7 @@ pub struct Repository {
 impl Repository {
     /// An empty repository in a directory that does not exist yet.
     pub(super) fn create(directory: PathBuf) -> Self {
-        fs::create_dir_all(&directory)
+        fs::create_dir(&directory)
             .unwrap_or_else(|error| panic!("{}: {error}", directory.display()));
         let repository = Self { directory };
         repository.git(&["init", "--quiet", "--initial-branch=main"]);

@@ -47,22 +47,24 @@ impl Sync {
         Self::full().with("resources", resources.into())
     }
 
-    /// Everything, without hooks: `argocd app sync --strategy apply`, and every rollback.
+    /// Everything, without hooks: `argocd app sync --strategy apply`.
     pub fn apply_only() -> Self {
         Self { apply_only: true, ..Self::full() }
     }
 
-    /// Options as in `syncOptions`, say `Replace=true`. Without this the Application's own apply.
-    pub fn options(self, options: &[&str]) -> Self {
-        self.with("syncOptions", options.into())
+    /// One of the `syncOptions`, say `Replace=true`. With any of them the Application's own do not apply.
+    pub fn option(mut self, option: &str) -> Self {
+        let options = self.operation.entry("syncOptions").or_insert_with(|| json!([]));
+        options.as_array_mut().expect("a list").push(option.into());
+        self
     }
 
     pub fn server_side_apply(self) -> Self {
-        self.options(&["ServerSideApply=true"])
+        self.option("ServerSideApply=true")
     }
 
     pub fn replace(self) -> Self {
-        self.options(&["Replace=true"])
+        self.option("Replace=true")
     }
 
     /// `argocd app sync --force`: what cannot be patched is deleted and created anew.
@@ -78,7 +80,7 @@ impl Sync {
         self.with("dryRun", true.into())
     }
 
-    /// An older revision than the newest.
+    /// An older revision than the newest. With [`apply_only`](Self::apply_only) this is a rollback.
     pub fn revision(self, revision: &str) -> Self {
         self.with("revision", revision.into())
     }

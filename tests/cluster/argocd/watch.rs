@@ -4,7 +4,7 @@
 
 use std::collections::HashMap;
 use std::io::{self, BufReader};
-use std::process::Child;
+use std::process::{Child, ChildStdout};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -132,21 +132,20 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Reads events until the watch is closed. The API server ends every watch after a while.
+    /// Reads events until the watch is closed. The API server ends every watch after a while, and the
+    /// next one begins with all Applications there are. What went away in between is not told.
     fn follow(&self, kubectl: impl Fn() -> Kubectl) {
-        while let Some(stdout) = self.open(&kubectl) {
-            for event in serde_json::Deserializer::from_reader(BufReader::new(stdout)).into_iter() {
-                match event {
-                    Ok(event) => self.take(event),
-                    Err(_) => break,
-                }
+        while !self.lock().closed {
+            if let Some(stdout) = self.open(&kubectl) {
+                let events = serde_json::Deserializer::from_reader(BufReader::new(stdout));
+                events.into_iter().map_while(Result::ok).for_each(|event| self.take(event));
             }
             thread::sleep(Duration::from_millis(100));
         }
     }
 
-    /// Starts kubectl, unless the watch is closed.
-    fn open(&self, kubectl: impl Fn() -> Kubectl) -> Option<impl io::Read> {
+    /// Starts kubectl; nothing if it cannot be started or the watch was closed meanwhile.
+    fn open(&self, kubectl: impl Fn() -> Kubectl) -> Option<ChildStdout> {
         let mut state = self.lock();
         if let Some(mut ended) = state.kubectl.take() {
             let _ = ended.kill();
@@ -155,11 +154,10 @@ impl Shared {
         if state.closed {
             return None;
         }
-        // It begins with all there are, but does not tell what went away in between.
         state.applications.clear();
-        let mut child = kubectl().spawn().ok()?;
-        let stdout = child.stdout.take();
-        state.kubectl = Some(child);
+        let mut started = kubectl().spawn().ok()?;
+        let stdout = started.stdout.take();
+        state.kubectl = Some(started);
         stdout
     }
 

@@ -110,6 +110,20 @@ fn options_of_a_sync_reach_the_api_server() {
 }
 
 #[test]
+fn a_rollback_runs_no_hooks() {
+    let shop = recipe("syncs::rollback", "1.37", "succeed").create();
+    let before = shop.repository().head();
+    assert_eq!(shop.sync(&Sync::full()).phase, Phase::Succeeded);
+    shop.commit(release("1.38", "succeed"));
+    assert_eq!(shop.sync(&Sync::full()).phase, Phase::Succeeded);
+    let operation = shop.sync(&Sync::apply_only().revision(&before));
+    assert_eq!(operation.phase, Phase::Succeeded, "{operation:#?}");
+    assert_eq!(operation.revision, before);
+    assert_eq!(image_of(&shop, "deployment", "shop-api"), "example.com/shop:1.37");
+    assert_eq!(image_of(&shop, "job", "shop-migrate"), "example.com/shop:1.38");
+}
+
+#[test]
 fn a_dry_run_changes_nothing() {
     let shop = recipe("syncs::dry_run", "1.37", "succeed").create();
     let operation = shop.sync(&Sync::full().dry_run());

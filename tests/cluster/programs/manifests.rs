@@ -14,6 +14,10 @@ use super::{PARTIAL, Programs, ProgramsError, Recipe, at, lock, say};
 
 const MODULE: &str = "github.com/argoproj/argo-cd/v3";
 
+/// The file's name in the cache. The folder's key stands for the version only: another choice of objects needs
+/// another name.
+const FILE: &str = "argocd-objects.yaml";
+
 /// Folders of the module under `manifests`, in the order in which their objects can be created: the kinds,
 /// the settings, and the service account of the controller with its rights.
 const FOLDERS: [&str; 4] = [
@@ -31,14 +35,14 @@ impl Programs {
     /// A file with all objects that Argo CD's controller needs in its namespace, as its authors
     /// ship them. It is made at the first call on a machine, which needs `go`.
     pub fn argocd_manifests(&self) -> Result<PathBuf, ProgramsError> {
-        let whole = self.cache.join("argocd-objects.yaml");
+        let whole = self.cache.join(FILE);
         if whole.is_file() {
             return Ok(whole);
         }
         let _lock = lock(&self.cache)?;
         say("taking Argo CD's manifests from its module");
         let manifests = join(&module_folder()?.join("manifests"))?;
-        let partial = self.cache.join(format!("argocd-objects.yaml{PARTIAL}{}", process::id()));
+        let partial = self.cache.join(format!("{FILE}{PARTIAL}{}", process::id()));
         fs::write(&partial, manifests).map_err(at(&partial))?;
         fs::rename(&partial, &whole).map_err(at(&whole))?;
         Ok(whole)
