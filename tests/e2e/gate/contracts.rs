@@ -12,7 +12,8 @@ const HOOK: &str = "argocd.argoproj.io/hook";
 /// A contract of a release, in a phase of the sync.
 fn contract(tag: &str, hook: &str, safe_from: Option<&str>) -> Value {
     let mut job = named(migration(tag, "succeed"), "shop-contract");
-    job["metadata"]["labels"] = json!({"wavegate.dev/phase": "contract", "wavegate.dev/role": "migration"});
+    job["metadata"]["labels"] =
+        json!({"wavegate.dev/phase": "contract", "wavegate.dev/role": "migration"});
     job["metadata"]["annotations"][HOOK] = json!(hook);
     match safe_from {
         Some(release) => annotated(job, "wavegate.dev/contract-safe-from", release),
@@ -74,14 +75,19 @@ fn a_contract_in_postsync_follows_the_rollout_and_bars_the_way_back() {
     assert_eq!(verdict(&undo).denied, codes(&["WG306"]), "{}", undo.stderr);
     shop.commit(release("v1", "succeed"));
     let only = Sync::only(&[Resource::deployment("shop-api")]);
-    held(&shop.sync(&only), "WG306", "contract Job shop-contract removed what releases before v3 need");
+    held(
+        &shop.sync(&only),
+        "WG306",
+        "contract Job shop-contract removed what releases before v3 need",
+    );
     revert_lets_back(&shop);
 }
 
 /// What the contract removed is restored, and said so.
 fn revert_lets_back(shop: &Application<'_>) {
     let mut revert = named(migration("v3", "succeed"), "shop-revert");
-    revert["metadata"]["labels"] = json!({"wavegate.dev/phase": "revert", "wavegate.dev/role": "migration"});
+    revert["metadata"]["labels"] =
+        json!({"wavegate.dev/phase": "revert", "wavegate.dev/role": "migration"});
     shop.kubectl().args(["create", "--filename=-"]).stdin(revert.to_string()).ok();
     let wait = ["wait", "job/shop-revert", "--for=condition=Complete", "--timeout=50s"];
     shop.kubectl().args(wait).ok();
@@ -99,7 +105,8 @@ fn revert_lets_back(shop: &Application<'_>) {
 fn a_contract_that_is_only_guessed_warns() {
     let shop = shop("contracts::guessed");
     let mut finish = named(migration("v2", "succeed"), "shop-finish");
-    finish["spec"]["template"]["spec"]["containers"][0]["command"] = json!(["kong", "migrations", "finish"]);
+    finish["spec"]["template"]["spec"]["containers"][0]["command"] =
+        json!(["kong", "migrations", "finish"]);
     shop.kubectl().args(["create", "--filename=-"]).stdin(finish.to_string()).ok();
     let wait = ["wait", "job/shop-finish", "--for=condition=Complete", "--timeout=50s"];
     shop.kubectl().args(wait).ok();
@@ -124,5 +131,11 @@ fn a_second_attempt_is_refused_and_another_migration_is_not() {
     assert_eq!(other.denied, codes(&[]));
     // Under Argo CD the same: its hook is refused while somebody migrates by hand.
     shop.commit(files(&[("migration.json", migration("v3", "succeed")), ("app.json", app("v3"))]));
-    held_at(&shop.sync(&Sync::full()), "Job", "shop-migrate", "WG304", "shop-migrate-7c9d2, which still runs");
+    held_at(
+        &shop.sync(&Sync::full()),
+        "Job",
+        "shop-migrate",
+        "WG304",
+        "shop-migrate-7c9d2, which still runs",
+    );
 }

@@ -76,7 +76,8 @@ fn a_rollback_while_and_after_the_old_images_migration_fails() {
 /// The diff asks about the new Deployment before its migration has run. It is warned, and the sync can start.
 #[test]
 fn a_server_side_diff_before_its_migration() {
-    let shop = application("passed::diff").server_side_diff().files(release("v1", "succeed")).create();
+    let shop =
+        application("passed::diff").server_side_diff().files(release("v1", "succeed")).create();
     succeeds(&shop.sync(&Sync::full()));
     shop.commit(release("v2", "succeed"));
     let compared = shop.refresh(Refresh::Hard);
@@ -201,7 +202,8 @@ fn a_fixed_attempt_under_a_new_hashed_name() {
 
 #[test]
 fn a_self_heal_that_creates_a_deleted_deployment_anew() {
-    let shop = application("passed::self_heal").self_heal().files(release("v1", "succeed")).create();
+    let shop =
+        application("passed::self_heal").self_heal().files(release("v1", "succeed")).create();
     succeeds(&shop.automated(&shop.repository().head()));
     shop.becomes(SyncStatus::Synced, Health::Healthy);
     kubectl(&shop, &["delete", "deployment", "shop-api"]);
@@ -223,7 +225,8 @@ fn a_namespace_that_was_there_before_wavegate() {
         .create();
     succeeds(&shop.sync(&Sync::full()));
     let (control_plane, _) = guarded();
-    let label = ["label", "--overwrite", "namespace", shop.namespace(), "wavegate.dev/mode=enforce"];
+    let label =
+        ["label", "--overwrite", "namespace", shop.namespace(), "wavegate.dev/mode=enforce"];
     control_plane.kubectl().args(label).ok();
     succeeds(&shop.sync(&Sync::apply_only()));
     shop.commit(release("v2", "succeed"));

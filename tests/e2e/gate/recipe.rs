@@ -30,7 +30,11 @@ fn a_hook_that_is_deleted_once_it_succeeded_has_proven_its_release() {
     let release = |tag: &str| {
         let mut job = migration(tag, "succeed");
         job["metadata"]["annotations"][policy] = json!("HookSucceeded");
-        files(&[("migration.json", job), ("app.json", app(tag)), ("verification.json", verification(tag))])
+        files(&[
+            ("migration.json", job),
+            ("app.json", app(tag)),
+            ("verification.json", verification(tag)),
+        ])
     };
     releases_prove_themselves("gate::hook_succeeded", release);
 }
@@ -41,7 +45,11 @@ fn a_hook_whose_time_to_live_is_over_has_proven_its_release() {
     let release = |tag: &str| {
         let mut job = migration(tag, "succeed");
         job["spec"]["ttlSecondsAfterFinished"] = json!(0);
-        files(&[("migration.json", job), ("app.json", app(tag)), ("verification.json", verification(tag))])
+        files(&[
+            ("migration.json", job),
+            ("app.json", app(tag)),
+            ("verification.json", verification(tag)),
+        ])
     };
     releases_prove_themselves("gate::ttl", release);
 }
