@@ -16,6 +16,7 @@
 #[path = "../tests/server/client.rs"]
 mod client;
 mod memory;
+mod state;
 
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -76,18 +77,19 @@ fn main() {
     if std::env::args().any(|argument| argument == "--test") {
         return;
     }
+    let bodies = BODIES.map(|(_, path)| fs::read(path).expect("a body"));
+    // First, while this process is small.
+    state::measure(&bodies[1]);
     let files = tempfile::tempdir().expect("a directory");
     let names = [NAME.parse().expect("a name"), "127.0.0.1".parse().expect("an address")];
     let issued = issue(&names, Validity::default(), SystemTime::now()).expect("certificates");
     issued.write(files.path(), false).expect("files");
     let server = Server::start(files.path());
     let client = Client { address: server.address, tls: trusting(&[&issued.ca]) };
-    for (name, path) in BODIES {
-        let body = fs::read(path).expect("a body");
-        compare(name, &body, &client);
+    for ((name, _), body) in BODIES.iter().zip(&bodies) {
+        compare(name, body, &client);
     }
     drop(server);
-    let bodies = BODIES.map(|(_, path)| fs::read(path).expect("a body"));
     memory::measure(files.path(), &issued.ca, &bodies);
 }
 

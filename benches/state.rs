@@ -1,0 +1,139 @@
+//! What it costs to know much: memory per attempt, and the time of a decision beside thousands of attempts that are
+//! none of its business.
+
+use std::fs;
+use std::sync::{Arc, RwLock};
+use std::time::Instant;
+
+use serde_json::json;
+use wavegate::cluster::{Attempt, ClusterState};
+use wavegate::domain::record::{RecordSpec, RecordStatus};
+use wavegate::policy::Policy;
+use wavegate::server::webhook::{Cluster, Endpoint, Webhook};
+use wavegate::server::{Metrics, Step};
+
+/// Records of attempts whose Jobs are gone, and as many Jobs of which nothing is recorded yet.
+const RECORDS: usize = 10_000;
+const APPS: usize = 250;
+const NAMESPACES: usize = 50;
+const ROUNDS: usize = 41;
+const DECISIONS: usize = 400;
+
+/// Of the body that is decided on: its namespace, its app's image and the releases that it goes from and to.
+const NAMESPACE: &str = "kc";
+const IMAGE: &str = "registry.example.com/shop/api";
+const RELEASES: [&str; 2] = ["v1.4.0", "v1.5.0"];
+
+/// Fills states and prints what they take.
+pub(crate) fn measure(body: &[u8]) {
+    let before = resident();
+    let others = others();
+    let each =
+        (resident() - before) * 1024.0 / (2.0 * f64::from(u32::try_from(RECORDS).expect("small")));
+    println!(
+        "state: {RECORDS} records and {RECORDS} Jobs, {each:.0} bytes each (wanted: at most 1024)"
+    );
+    let mut own = ClusterState::default();
+    add_own(&mut own);
+    let mut both = others.clone();
+    add_own(&mut both);
+    let unrelated = ratio(body, &others, &ClusterState::default());
+    println!(
+        "  a decision about another app beside them: {unrelated:.2} of one beside nothing (wanted: at most 1.10)"
+    );
+    let gated = ratio(body, &both, &own);
+    println!(
+        "  a decision that the gate allows beside them: {gated:.2} of one beside its own app's (wanted: at most 1.10)"
+    );
+}
+
+/// The median of the rounds' ratios; rounds alternate between the two.
+fn ratio(body: &[u8], loaded: &ClusterState, light: &ClusterState) -> f64 {
+    let webhooks = [loaded, light].map(|state| {
+        let cluster = Cluster { state: Arc::new(RwLock::new(state.clone())), live: None };
+        Webhook::new(Policy::default(), cluster, Arc::new(Metrics::new()))
+    });
+    let mut ratios = Vec::new();
+    for _ in 0..ROUNDS {
+        let [loaded, light] = webhooks.each_ref().map(|webhook| {
+            let start = Instant::now();
+            for _ in 0..DECISIONS {
+                let step = webhook.answer(Endpoint::ValidateEnforce, body);
+                assert!(matches!(step, Step::Answer(_)), "nothing is to be asked");
+            }
+            start.elapsed().as_secs_f64()
+        });
+        ratios.push(loaded / light);
+    }
+    ratios.sort_by(f64::total_cmp);
+    ratios[ratios.len() / 2]
+}
+
+/// Attempts of many apps in many namespaces, some of them beside the one that is decided on.
+fn others() -> ClusterState {
+    let mut state = ClusterState::default();
+    for number in 0..RECORDS {
+        let app = number % APPS;
+        let namespace =
+            if app < 5 { NAMESPACE.to_owned() } else { format!("team-{}", app % NAMESPACES) };
+        let (image, release) =
+            (format!("registry.example.com/app-{app}/api"), format!("v1.{number}.0"));
+        let record = attempt(&namespace, &image, &release, number);
+        let (spec, status) = (record.record_spec(), record.record_status());
+        // As a watcher reads it.
+        let spec: RecordSpec = again(&spec);
+        let status: RecordStatus = again(&status);
+        let record = Attempt::of_record(&namespace, spec, Some(status));
+        state.attempts_mut().observe_record(record);
+        let job = attempt(&namespace, &image, &format!("v2.{number}.0"), RECORDS + number);
+        state.attempts_mut().observe_job(job);
+    }
+    state
+}
+
+fn again<T: serde::Serialize + serde::de::DeserializeOwned>(value: &T) -> T {
+    serde_json::from_value(serde_json::to_value(value).expect("JSON")).expect("the same")
+}
+
+/// Twenty attempts of the app itself, as retention leaves them.
+fn add_own(state: &mut ClusterState) {
+    let older = (0..18).map(|number| format!("v1.3.{number}"));
+    for (number, release) in older.chain(RELEASES.map(str::to_owned)).enumerate() {
+        state.attempts_mut().observe_record(attempt(NAMESPACE, IMAGE, &release, 100_000 + number));
+    }
+}
+
+/// A migration Job that has completed, read from the JSON that the API server has of it.
+fn attempt(namespace: &str, image: &str, release: &str, number: usize) -> Attempt {
+    let minute =
+        format!("2026-11-{:02}T{:02}:{:02}", 1 + number / 1440 % 28, number / 60 % 24, number % 60);
+    let job = json!({
+        "metadata": {
+            "name": format!("shop-migrate-{number:08x}"), "namespace": namespace,
+            "uid": format!("3f2a9c41-0d6e-4b7a-9f10-{number:012x}"),
+            "creationTimestamp": format!("{minute}:00Z"),
+            "labels": {"app.kubernetes.io/instance": "shop-production"},
+            "annotations": {
+                "argocd.argoproj.io/hook": "PreSync", "argocd.argoproj.io/sync-wave": "-1",
+                "stamp.wavegate.dev/creator": "system:serviceaccount:argocd:argocd-application-controller",
+            },
+        },
+        "spec": {"template": {"spec": {"containers": [{
+            "name": "migrate", "image": format!("{image}:{release}"), "command": ["python", "manage.py", "migrate"],
+        }]}}},
+        "status": {
+            "startTime": format!("{minute}:01Z"), "completionTime": format!("{minute}:31Z"),
+            "conditions": [{"type": "Complete", "status": "True", "reason": "CompletionsReached"}],
+        },
+    });
+    let mut attempt = Attempt::of_job(&job.to_string()).expect("a Job").expect("that migrates");
+    attempt.image_id = Some(format!("{image}@sha256:{number:064x}"));
+    attempt
+}
+
+/// Resident memory of this process in KiB.
+fn resident() -> f64 {
+    let status = fs::read_to_string("/proc/self/status").expect("this process");
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("its memory");
+    line.trim().trim_end_matches(" kB").parse().expect("a number")
+}
