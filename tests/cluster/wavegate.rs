@@ -61,7 +61,7 @@ impl Wavegate {
     ) -> Self {
         let certificates = control_plane.directory().join(format!("{name}-certs"));
         let made = Command::new(binary)
-            .args(["certs", "--ip", "127.0.0.1", "--directory"])
+            .args(["certs", "--force", "--ip", "127.0.0.1", "--directory"])
             .arg(&certificates)
             .output()
             .unwrap_or_else(|error| panic!("{} cannot be run: {error}", binary.display()));

@@ -12,11 +12,14 @@
 #[path = "../cluster/cluster.rs"]
 mod cluster;
 
+mod alone;
 mod conditions;
 mod gate;
 mod guard;
+mod live;
 mod modes;
 mod parity;
+mod proxy;
 mod ratchet;
 mod recipe;
 mod records;
