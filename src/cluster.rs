@@ -7,6 +7,7 @@ mod attempt;
 mod attempts;
 pub mod pairing;
 mod reading;
+pub mod retention;
 #[cfg(test)]
 pub(crate) mod sample;
 mod state;

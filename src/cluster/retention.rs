@@ -1,0 +1,368 @@
+//! Which records may go: as many as possible, of which none says anything that a decision could still ask for.
+//!
+//! Removing a record must never let anything through that was held, and never hold what runs or may soon run again.
+//! So more stays than the newest of each migration:
+//!
+//! - what has not ended, or whose Job is still there;
+//! - contracts and reverts that succeeded: they hold releases back for ever;
+//! - the first attempt of each app: what ran before it is taken for good;
+//! - of each release that stays its first success, since the order of releases is the order of first successes, and
+//!   of each migration that was attempted for it a success or else the newest attempt, since all of them are required;
+//! - of each release that runs or may be rolled back to, one success.
+
+use std::collections::{HashMap, HashSet};
+
+use super::attempt::Attempt;
+use super::attempts::Sighting;
+use crate::domain::image::{Comparison, ImageRef};
+use crate::domain::migration::Migration;
+use crate::domain::outcome::Outcome;
+use crate::domain::role::MigrationPhase;
+
+/// How many records of one migration are kept, beside those that must be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Retention {
+    /// Attempts that succeeded.
+    pub successes: usize,
+    /// Attempts that did not. Apart, so that retries never evict a success.
+    pub failures: usize,
+}
+
+impl Default for Retention {
+    fn default() -> Self {
+        Self { successes: 20, failures: 10 }
+    }
+}
+
+/// The releases that run in a namespace or that its workloads may be rolled back to, by every name they have.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LiveReleases(HashSet<String>);
+
+impl LiveReleases {
+    /// Takes in an image of a workload, a pod or a revision.
+    pub fn image(&mut self, image: &ImageRef) {
+        self.0.insert(image.tag_or_latest().to_owned());
+        self.0.extend(image.digest().map(str::to_owned));
+    }
+
+    /// Takes in a release token.
+    pub fn token(&mut self, token: &str) {
+        self.0.insert(token.to_owned());
+    }
+
+    /// Whether an attempt was made for one of them. Names are compared without regard to repositories: rather a
+    /// record too many is kept.
+    fn have(&self, attempt: &Attempt) -> bool {
+        let facts = &attempt.facts;
+        let has = |name: Option<&str>| name.is_some_and(|name| self.0.contains(name));
+        let ran = attempt.image_id.as_deref().and_then(|id| id.rsplit_once('@'));
+        has(facts.ties.release.as_deref())
+            || has(ran.map(|(_, digest)| digest))
+            || has(facts.image.as_ref().map(ImageRef::tag_or_latest))
+            || has(facts.image.as_ref().and_then(ImageRef::digest))
+    }
+}
+
+/// Whether a migration has more records than are kept, so that it is worth asking what runs.
+pub fn may_prune<'s>(attempts: impl Iterator<Item = &'s Sighting>, retention: Retention) -> bool {
+    let attempts: Vec<&Sighting> = attempts.collect();
+    groups(&attempts).values().any(|group| {
+        let (successes, failures) = split(&attempts, group);
+        successes.len() > retention.successes || failures.len() > retention.failures
+    })
+}
+
+/// The attempts of one namespace whose records may be removed, in the order in which that is to be done: a release
+/// that goes first loses its successes, the newest first, so that at no moment less is lacking or an order turned.
+pub fn prunable<'s>(
+    attempts: &[&'s Sighting],
+    live: &LiveReleases,
+    retention: Retention,
+) -> Vec<&'s Sighting> {
+    let mut history = History::new(attempts);
+    history.keep_newest(live, retention);
+    history.keep_cornerstones();
+    while history.keep_companions() {}
+    let mut gone: Vec<&'s Sighting> =
+        attempts.iter().zip(&history.kept).filter(|(_, kept)| !**kept).map(|(s, _)| *s).collect();
+    gone.sort_by_key(|s| {
+        let attempt = s.attempt();
+        (is_success(s), attempt.end_order().0, attempt.created, attempt.uid.as_str())
+    });
+    gone.reverse();
+    gone
+}
+
+/// What an attempt can be found by when the app of a workload is judged.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum Scope<'s> {
+    App(&'s str),
+    Repository(String),
+    /// A repository within one Argo CD application or one instance.
+    Within(String, &'s str),
+}
+
+/// Attempts by their positions, and which of them stay.
+struct History<'a, 's> {
+    attempts: &'a [&'s Sighting],
+    kept: Vec<bool>,
+    scopes: Vec<Vec<usize>>,
+    /// Successes that a revert took back.
+    withdrawn: HashSet<usize>,
+}
+
+/// What the reverts of an app took back.
+#[derive(Default)]
+struct Reverted {
+    /// Successes that count no more.
+    taken: Vec<usize>,
+    /// Those without which a revert would take back another release.
+    needed: Vec<usize>,
+}
+
+type GroupKey<'s> = (String, Option<&'s str>, Option<&'s str>, &'s Migration);
+
+/// The attempts of each migration, by their positions.
+fn groups<'s>(attempts: &[&'s Sighting]) -> HashMap<GroupKey<'s>, Vec<usize>> {
+    let mut groups: HashMap<GroupKey<'s>, Vec<usize>> = HashMap::new();
+    for (at, sighting) in attempts.iter().enumerate() {
+        let attempt = sighting.attempt();
+        let ties = &attempt.facts.ties;
+        let repository = || attempt.facts.image.as_ref().map(ImageRef::repository);
+        let app = ties.app.clone().or_else(repository).unwrap_or_default();
+        let key = (app, ties.application.as_deref(), ties.instance.as_deref(), &attempt.migration);
+        groups.entry(key).or_default().push(at);
+    }
+    groups
+}
+
+/// Successes by their ends and the others by their beginnings, the newest first.
+fn split(attempts: &[&Sighting], group: &[usize]) -> (Vec<usize>, Vec<usize>) {
+    let sighting = |at: &usize| attempts.get(*at).copied();
+    let (mut successes, mut failures): (Vec<usize>, Vec<usize>) =
+        group.iter().partition(|at| sighting(at).is_some_and(is_success));
+    let ended = |at: &usize| sighting(at).map(|s| s.attempt().end_order());
+    successes.sort_by(|one, other| ended(other).cmp(&ended(one)));
+    let begun = |at: &usize| sighting(at).map(|s| (s.attempt().created, s.attempt().uid.as_str()));
+    failures.sort_by(|one, other| begun(other).cmp(&begun(one)));
+    (successes, failures)
+}
+
+fn is_success(sighting: &Sighting) -> bool {
+    sighting.outcome() == Outcome::Succeeded
+}
+
+impl<'a, 's> History<'a, 's> {
+    fn new(attempts: &'a [&'s Sighting]) -> Self {
+        let mut scopes: HashMap<Scope<'s>, Vec<usize>> = HashMap::new();
+        for (at, sighting) in attempts.iter().enumerate() {
+            for scope in Scope::of(sighting.attempt()) {
+                scopes.entry(scope).or_default().push(at);
+            }
+        }
+        Self {
+            attempts,
+            kept: vec![false; attempts.len()],
+            scopes: scopes.into_values().collect(),
+            withdrawn: HashSet::new(),
+        }
+    }
+
+    fn sighting(&self, at: usize) -> Option<&'s Sighting> {
+        self.attempts.get(at).copied()
+    }
+
+    fn attempt(&self, at: usize) -> Option<&'s Attempt> {
+        self.sighting(at).map(Sighting::attempt)
+    }
+
+    fn is_success(&self, at: usize) -> bool {
+        self.sighting(at).is_some_and(is_success)
+    }
+
+    fn is_kept(&self, at: usize) -> bool {
+        self.kept.get(at).copied().unwrap_or_default()
+    }
+
+    /// Returns whether that is news.
+    fn keep(&mut self, at: usize) -> bool {
+        self.kept.get_mut(at).is_some_and(|kept| !std::mem::replace(kept, true))
+    }
+
+    /// The newest of each migration, and one success of each release that is live.
+    fn keep_newest(&mut self, live: &LiveReleases, retention: Retention) {
+        for group in groups(self.attempts).into_values() {
+            let (successes, failures) = split(self.attempts, &group);
+            let mut seen: Vec<&Attempt> = Vec::new();
+            for (rank, at) in successes.into_iter().enumerate() {
+                let Some(attempt) = self.attempt(at) else { continue };
+                let first_sight =
+                    live.have(attempt) && !seen.iter().any(|known| same_release(known, attempt));
+                if first_sight {
+                    seen.push(attempt);
+                }
+                if first_sight || rank < retention.successes {
+                    self.keep(at);
+                }
+            }
+            for at in failures.into_iter().take(retention.failures) {
+                self.keep(at);
+            }
+        }
+    }
+
+    /// What stays whatever its age.
+    fn keep_cornerstones(&mut self) {
+        for at in 0..self.attempts.len() {
+            let Some(sighting) = self.sighting(at) else { continue };
+            let unfinished = sighting.outcome() == Outcome::Running
+                || sighting.has_job()
+                || !sighting.is_recorded();
+            let phase = sighting.attempt().phase;
+            if unfinished || (phase != MigrationPhase::Expand && is_success(sighting)) {
+                self.keep(at);
+            }
+        }
+        for scope in self.scopes.clone() {
+            let created = |at: &usize| self.attempt(*at).map(|a| (a.created, a.uid.as_str()));
+            if let Some(first) = scope.iter().copied().min_by_key(created) {
+                self.keep(first);
+            }
+            let Reverted { taken, needed } = self.reverted(&scope);
+            self.withdrawn.extend(taken);
+            for at in needed {
+                self.keep(at);
+            }
+        }
+    }
+
+    /// A revert takes back the release that was first proven last before it. Without that release's successes it
+    /// would take back another.
+    fn reverted(&self, scope: &[usize]) -> Reverted {
+        let end = |at: &usize| self.attempt(*at).map(Attempt::end_order);
+        let of_phase = |at: &usize| self.attempt(*at).map(|attempt| attempt.phase);
+        let mut successes: Vec<usize> =
+            scope.iter().copied().filter(|at| self.is_success(*at)).collect();
+        successes.sort_by(|one, other| end(one).cmp(&end(other)));
+        let mut counting: Vec<usize> = Vec::new();
+        let mut reverted = Reverted::default();
+        for at in successes {
+            if of_phase(&at) != Some(MigrationPhase::Revert) {
+                counting.push(at);
+                continue;
+            }
+            // In the order of their ends, so the first of a release in this list is its first success.
+            let first = |of: usize| counting.iter().copied().find(|other| self.same(*other, of));
+            let newest = counting.iter().copied().filter_map(first).max_by_key(end);
+            let Some(newest) = newest else { continue };
+            let (taken, left) = counting.iter().partition(|at| self.same(**at, newest));
+            let taken: Vec<usize> = taken;
+            reverted.needed.extend(taken.first().into_iter().chain(taken.last()));
+            reverted.taken.extend(taken);
+            counting = left;
+        }
+        reverted
+    }
+
+    fn same(&self, one: usize, other: usize) -> bool {
+        let (one, other) = (self.attempt(one), self.attempt(other));
+        one.zip(other).is_some_and(|(one, other)| same_release(one, other))
+    }
+
+    /// For each success that stays, what else of its release must. Returns whether anything was added.
+    fn keep_companions(&mut self) -> bool {
+        let mut added = false;
+        for scope in self.scopes.clone() {
+            let kept: Vec<usize> = scope
+                .iter()
+                .copied()
+                .filter(|at| self.is_kept(*at) && self.is_success(*at))
+                .collect();
+            for at in kept {
+                for companion in self.companions(&scope, at) {
+                    added |= self.keep(companion);
+                }
+            }
+        }
+        added
+    }
+
+    fn companions(&self, scope: &[usize], at: usize) -> Vec<usize> {
+        let end = |at: &usize| self.attempt(*at).map(Attempt::end_order);
+        let created = |at: &usize| self.attempt(*at).map(|attempt| attempt.created);
+        let of_release: Vec<usize> =
+            scope.iter().copied().filter(|other| self.same(at, *other)).collect();
+        let successes = || of_release.iter().copied().filter(|at| self.is_success(*at));
+        let counts = |at: &usize| !self.withdrawn.contains(at);
+        let mut companions: Vec<usize> = Vec::new();
+        companions.extend(successes().min_by_key(end));
+        companions.extend(successes().filter(counts).min_by_key(end));
+        let mut seen: Vec<&Migration> = Vec::new();
+        for other in &of_release {
+            let Some(attempt) = self.attempt(*other) else { continue };
+            if seen.contains(&&attempt.migration) {
+                continue;
+            }
+            seen.push(&attempt.migration);
+            let of_migration = |at: &usize| {
+                self.attempt(*at).is_some_and(|other| other.migration == attempt.migration)
+            };
+            let proof = successes().filter(counts).filter(of_migration).max_by_key(end);
+            let newest = || of_release.iter().copied().filter(of_migration).max_by_key(created);
+            companions.extend(proof.or_else(newest));
+        }
+        companions.extend(self.border(scope, at));
+        companions
+    }
+
+    /// The first success of the release that a contract is safe from: nothing older may run.
+    fn border(&self, scope: &[usize], at: usize) -> Option<usize> {
+        let contract = self.attempt(at).filter(|a| a.phase == MigrationPhase::Contract)?;
+        let text = contract.safe_from.as_deref()?;
+        let named = |at: &usize| self.attempt(*at).is_some_and(|attempt| is_called(attempt, text));
+        let successes = scope.iter().copied().filter(|at| self.is_success(*at)).filter(named);
+        successes.min_by_key(|at| self.attempt(*at).map(Attempt::end_order))
+    }
+}
+
+impl<'s> Scope<'s> {
+    fn of(attempt: &'s Attempt) -> Vec<Self> {
+        let ties = &attempt.facts.ties;
+        let mut scopes: Vec<Self> = ties.app.iter().map(|app| Self::App(app)).collect();
+        if let Some(image) = &attempt.facts.image {
+            let repository = image.repository();
+            let narrower = ties.application.iter().chain(&ties.instance);
+            scopes.extend(narrower.map(|within| Self::Within(repository.clone(), within)));
+            scopes.push(Self::Repository(repository));
+        }
+        scopes
+    }
+}
+
+/// Whether two attempts were made for one release: by token where both have one, else by image.
+fn same_release(one: &Attempt, other: &Attempt) -> bool {
+    if let (Some(one), Some(other)) = (&one.facts.ties.release, &other.facts.ties.release) {
+        return one == other;
+    }
+    let (Some(one), Some(other)) = (&one.facts.image, &other.facts.image) else { return false };
+    if one.same_repository(other) {
+        return one.compare(other) == Comparison::Same;
+    }
+    one.tag().is_some() && one.tag() == other.tag()
+}
+
+/// Whether a text is a release's token, tag, digest or whole image.
+fn is_called(attempt: &Attempt, text: &str) -> bool {
+    let image = attempt.facts.image.as_ref();
+    let named = |image: &ImageRef| {
+        image.tag() == Some(text)
+            || image.digest() == Some(text)
+            || ImageRef::parse(text).is_ok_and(|named| {
+                named.same_repository(image) && named.compare(image) == Comparison::Same
+            })
+    };
+    attempt.facts.ties.release.as_deref() == Some(text) || image.is_some_and(named)
+}
+
+#[cfg(test)]
+mod tests;
