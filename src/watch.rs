@@ -3,7 +3,7 @@
 //! ```text
 //! Jobs with our stamp ---> feed --+--> what is known (ClusterState) --> decisions
 //! MigrationRecords ------> feed --+
-//!                                 +--> recorder --> MigrationRecords
+//!                                 +--> recorder --> MigrationRecords <-- pruner, by one replica
 //! a question ------------> LiveReader: one namespace, one second, no second try
 //! ```
 //!
@@ -14,7 +14,9 @@ mod feed;
 mod follow;
 mod image;
 mod known;
+mod lease;
 mod live;
+mod pruner;
 mod record;
 mod recorder;
 mod stored;
@@ -34,20 +36,40 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
 use crate::cluster::ClusterState;
+use crate::cluster::retention::Retention;
 use crate::server::live::Live;
 use crate::server::{Metrics, Readiness};
 use feed::Source;
 use follow::{Follow, Listings};
 use known::Known;
+use lease::Claim;
 pub use live::LiveReader;
+use pruner::Pruner;
 use recorder::Recorder;
 use writer::Writer;
 
-/// Where the cluster is.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+/// Where the cluster is, and how much of its history is kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
     /// Kubeconfig file. Without one it is `$KUBECONFIG`, `~/.kube/config`, or the pod's service account.
     pub kubeconfig: Option<PathBuf>,
+    /// wavegate's own namespace, where its Lease is.
+    pub namespace: String,
+    /// How many records are kept.
+    pub retention: Retention,
+    /// How often records are pruned.
+    pub prune_every: Duration,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            kubeconfig: None,
+            namespace: "wavegate".to_owned(),
+            retention: Retention::default(),
+            prune_every: Duration::from_mins(10),
+        }
+    }
 }
 
 /// Why the cluster cannot be watched.
@@ -97,7 +119,8 @@ pub async fn start(
     metrics: Arc<Metrics>,
     readiness: Arc<Readiness>,
 ) -> Result<Watch, StartError> {
-    let config = client_config(config.kubeconfig.as_deref()).await?;
+    let Config { kubeconfig, namespace, retention, prune_every } = config;
+    let config = client_config(kubeconfig.as_deref()).await?;
     let client = |config| Client::try_from(config).map_err(StartError::Client);
     // Connections of its own: a decision does not wait behind a listing.
     let live = LiveReader::new(client(config.clone())?);
@@ -116,13 +139,25 @@ pub async fn start(
         known: known.clone(),
         metrics: Arc::clone(&metrics),
         touched: told,
-        listings: listed,
+        listings: listed.clone(),
         stop: stopping,
     };
     let mut recording = JoinSet::new();
     recording.spawn(recorder.run());
+    let pruner = Pruner {
+        client: client.clone(),
+        reader: live.clone(),
+        // Good until the next round and one more: a holder that is gone is noticed then.
+        claim: Claim::new(client.clone(), &namespace, prune_every.saturating_mul(2)),
+        known: known.clone(),
+        metrics: Arc::clone(&metrics),
+        listings: listed,
+        retention,
+        every: prune_every,
+    };
     let follow = Follow { client, known: known.clone(), metrics, readiness, touched, listings };
     let mut watching = JoinSet::new();
+    watching.spawn(pruner.run());
     for source in [Source::Jobs, Source::Records] {
         let not_yet = format!("the {} are not listed yet", source.name());
         follow.readiness.wait_for(source.name(), not_yet);

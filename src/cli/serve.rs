@@ -13,6 +13,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::filter::LevelFilter;
 
 use super::{CliError, SUCCESS};
+use crate::cluster::retention::Retention;
 use crate::policy::Policy;
 use crate::server::webhook::{Cluster, Webhook};
 use crate::server::{
@@ -57,6 +58,18 @@ pub(super) struct Arguments {
     /// Serve without a cluster: objects are judged by themselves, and nothing is known of what has happened.
     #[arg(long, env = "WAVEGATE_STANDALONE")]
     standalone: bool,
+    /// wavegate's own namespace, where its replicas agree on who prunes records.
+    #[arg(long, env = "WAVEGATE_NAMESPACE", default_value = "wavegate")]
+    namespace: String,
+    /// Records of successes that are kept for each migration, beside those that are still needed.
+    #[arg(long, default_value_t = Retention::default().successes)]
+    keep_successes: usize,
+    /// Records of other attempts that are kept for each migration.
+    #[arg(long, default_value_t = Retention::default().failures)]
+    keep_failures: usize,
+    /// How often records that nobody needs any more are removed.
+    #[arg(long, value_parser = duration, default_value = "10m", value_name = "DURATION")]
+    prune_every: Duration,
     /// Image of the injected waiter: one with a shell and nc.
     #[arg(long, env = "WAVEGATE_WAIT_IMAGE")]
     wait_image: Option<String>,
@@ -154,7 +167,12 @@ impl Arguments {
         if self.standalone {
             return Ok(None);
         }
-        let config = watch::Config { kubeconfig: self.kubeconfig.clone() };
+        let config = watch::Config {
+            kubeconfig: self.kubeconfig.clone(),
+            namespace: self.namespace.clone(),
+            retention: Retention { successes: self.keep_successes, failures: self.keep_failures },
+            prune_every: self.prune_every,
+        };
         Ok(Some(watch::start(config, Arc::clone(metrics), Arc::clone(readiness)).await?))
     }
 

@@ -14,6 +14,7 @@ use std::collections::{HashMap, HashSet};
 
 use super::attempt::Attempt;
 use super::attempts::Sighting;
+use super::state::WorkloadFacts;
 use crate::domain::image::{Comparison, ImageRef};
 use crate::domain::migration::Migration;
 use crate::domain::outcome::Outcome;
@@ -45,9 +46,22 @@ impl LiveReleases {
         self.0.extend(image.digest().map(str::to_owned));
     }
 
-    /// Takes in a release token.
-    pub fn token(&mut self, token: &str) {
-        self.0.insert(token.to_owned());
+    /// Takes in a release as an author names it: a token, a tag or an image.
+    pub fn named(&mut self, text: &str) {
+        self.0.insert(text.to_owned());
+        if let Ok(image) = ImageRef::parse(text) {
+            self.0.extend([image.tag(), image.digest()].into_iter().flatten().map(str::to_owned));
+        }
+    }
+
+    /// Takes in what a workload or a pod runs and what its author says that it needs.
+    pub fn workload(&mut self, facts: &WorkloadFacts) {
+        for image in &facts.images {
+            self.image(image);
+        }
+        for name in facts.ties.release.iter().chain(&facts.floor) {
+            self.named(name);
+        }
     }
 
     /// Whether an attempt was made for one of them. Names are compared without regard to repositories: rather a

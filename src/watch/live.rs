@@ -13,12 +13,19 @@ use tokio::time::timeout;
 use super::feed::attempt_of_record;
 use super::stored::{Kind, Stored};
 use super::trouble;
-use crate::cluster::{Attempt, ObjectKey, Question, Reading, Reference, ReferenceKind};
+use crate::cluster::retention::LiveReleases;
+use crate::cluster::{Attempt, Attempts, ObjectKey, Question, Reading, Reference, ReferenceKind};
 use crate::server::live::{Live, LiveReading, Unread};
 use objects::{ControllerRevision, ReplicaSet, Running};
 
 /// The API server waits for our answer for three seconds, and the decision itself takes none.
 const BOUND: Duration = Duration::from_secs(1);
+
+/// A namespace's attempts and the releases that still matter there.
+pub(super) struct History {
+    pub(super) attempts: Attempts,
+    pub(super) live: LiveReleases,
+}
 
 /// Answers questions by asking the API server, each thing once and all at the same time.
 #[derive(Clone)]
@@ -77,6 +84,29 @@ impl LiveReader {
             running: running.facts(&namespace, &sets),
             missing,
         })
+    }
+
+    /// What a namespace remembers and what runs or may be rolled back to there, without a bound of time.
+    pub(super) async fn history(&self, namespace: &str) -> Result<History, Unread> {
+        let (jobs, records, sets, revisions, running) = tokio::try_join!(
+            self.list(Kind::Job, namespace),
+            self.list(Kind::Record, namespace),
+            self.list(Kind::ReplicaSet, namespace),
+            self.list(Kind::ControllerRevision, namespace),
+            self.running(true, namespace),
+        )?;
+        let mut live = LiveReleases::default();
+        objects::revisions_into(&mut live, &sets, &revisions);
+        for facts in running.facts(namespace, &[]) {
+            live.workload(&facts);
+        }
+        let mut attempts = Attempts::default();
+        attempts.replace_namespace(
+            namespace,
+            jobs.iter().filter_map(|job| Attempt::of_job(job.json()).ok()?).collect(),
+            records.iter().filter_map(|record| attempt_of_record(record).ok()).collect(),
+        );
+        Ok(History { attempts, live })
     }
 
     async fn list(&self, kind: Kind, namespace: &str) -> Result<Vec<Stored>, Unread> {

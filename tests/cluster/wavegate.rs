@@ -43,13 +43,18 @@ impl Wavegate {
     /// When it cannot be started, with its log.
     pub fn start(control_plane: &ControlPlane, binary: &Path) -> Self {
         install(control_plane);
-        let wavegate =
-            Self::launch(control_plane, binary, "wavegate", &own_kubeconfig(control_plane, None));
+        let wavegate = Self::launch(
+            control_plane,
+            binary,
+            "wavegate",
+            &own_kubeconfig(control_plane, None),
+            &[],
+        );
         wavegate.until_ready();
         wavegate
     }
 
-    /// Starts a further wavegate with this kubeconfig. It says where it serves, and need not be ready yet.
+    /// Starts a further wavegate with this kubeconfig and arguments. It says where it serves, and need not be ready yet.
     ///
     /// # Panics
     /// When it does not start.
@@ -58,6 +63,7 @@ impl Wavegate {
         binary: &Path,
         name: &str,
         kubeconfig: &Path,
+        arguments: &[&str],
     ) -> Self {
         let certificates = control_plane.directory().join(format!("{name}-certs"));
         let made = Command::new(binary)
@@ -71,7 +77,7 @@ impl Wavegate {
         serve.args(["--drain-delay", "0s"]);
         serve.arg("--tls-cert").arg(certificates.join("tls.crt"));
         serve.arg("--tls-key").arg(certificates.join("tls.key"));
-        serve.arg("--kubeconfig").arg(kubeconfig);
+        serve.arg("--kubeconfig").arg(kubeconfig).args(arguments);
         // A second start under the same name goes on with the same log.
         let log = control_plane.directory().join(format!("{name}.log"));
         let before = fs::read_to_string(log).map_or(0, |log| starts(&log));

@@ -29,7 +29,7 @@ fn alone() -> (MutexGuard<'static, ()>, &'static ControlPlane) {
 
 fn start(control_plane: &ControlPlane, name: &str, kubeconfig: &Path) -> Wavegate {
     let binary = Path::new(env!("CARGO_BIN_EXE_wavegate"));
-    Wavegate::launch(control_plane, binary, name, kubeconfig)
+    Wavegate::launch(control_plane, binary, name, kubeconfig, &[])
 }
 
 fn ready(control_plane: &ControlPlane, name: &str) -> Wavegate {
@@ -222,4 +222,70 @@ fn a_missing_definition_is_told_and_its_installation_noticed() {
     record(&namespace, "Succeeded");
     let warnings = wavegate.server().log().matches("is not installed").count();
     assert!(warnings < 20, "said {warnings} times");
+}
+
+/// A record as wavegate writes it, of an attempt in that minute.
+fn past(uid: &str, release: &str, minute: u32, outcome: &str, phase: &str) -> Value {
+    let at = |second: u32| format!("2026-01-01T00:{minute:02}:{second:02}Z");
+    json!({
+        "apiVersion": "wavegate.dev/v1alpha1",
+        "kind": "MigrationRecord",
+        "metadata": {"name": uid},
+        "spec": {
+            "app": "docker.io/shop/api", "migration": format!("shop-{phase}"), "release": release,
+            "image": format!("shop/api:{release}"), "phase": phase, "confidence": "strong",
+            "job": {"name": format!("job-{uid}"), "uid": uid, "created": at(0)},
+        },
+        "status": {"outcome": outcome, "startTime": at(1), "completionTime": at(2)},
+    })
+}
+
+#[test]
+fn records_that_nobody_can_ask_for_are_pruned_by_one_replica() {
+    let (_turn, control_plane) = alone();
+    let namespace = control_plane.namespace("alone::pruned", &[]);
+    let mut history: Vec<Value> = (1..=8)
+        .map(|n| past(&format!("s{n}"), &format!("v{n}"), n, "Succeeded", "expand"))
+        .collect();
+    history.push(past("c4", "v4", 10, "Succeeded", "contract"));
+    history.extend((1..=3).map(|n| past(&format!("f{n}"), "v9", 20 + n, "Failed", "expand")));
+    let list = json!({"apiVersion": "v1", "kind": "List", "items": history});
+    let create = ["create", "--filename=-", "--as=system:serviceaccount:wavegate:wavegate"];
+    namespace.kubectl().args(create).stdin(list.to_string()).ok();
+    // v3 runs and v2 may be rolled back to.
+    for image in ["shop/api:v2", "shop/api:v3"] {
+        let deployment = json!({
+            "apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "api"},
+            "spec": {"selector": {"matchLabels": {"app": "api"}}, "template": {
+                "metadata": {"labels": {"app": "api"}},
+                "spec": {"containers": [{"name": "api", "image": image}]},
+            }},
+        });
+        namespace.kubectl().args(["apply", "--filename=-"]).stdin(deployment.to_string()).ok();
+        namespace.kubectl().args(["rollout", "status", "deployment/api", "--timeout=50s"]).ok();
+    }
+    let few = ["--keep-successes=2", "--keep-failures=1", "--prune-every=1s"];
+    let kubeconfig = own_kubeconfig(control_plane, None);
+    let binary = Path::new(env!("CARGO_BIN_EXE_wavegate"));
+    let replicas = ["pruner-a", "pruner-b"]
+        .map(|name| Wavegate::launch(control_plane, binary, name, &kubeconfig, &few));
+    let names = || {
+        let names = records(&namespace).into_iter();
+        names
+            .map(|r| r["metadata"]["name"].as_str().expect("a name").to_owned())
+            .collect::<Vec<_>>()
+    };
+    let stay = ["c4", "f3", "s1", "s2", "s3", "s4", "s7", "s8"];
+    eventually("what nobody needs is gone", BOUND, || (names() == stay).then_some(()));
+    thread::sleep(Duration::from_secs(3));
+    assert_eq!(names(), stay);
+    let pruned = "wavegate_record_writes_total{result=\"pruned\"}";
+    let pruned: Vec<_> = replicas.iter().filter_map(|replica| replica.metric(pruned)).collect();
+    assert!(pruned == [4.0, 0.0] || pruned == [0.0, 4.0], "{pruned:?}");
+    let lease = control_plane
+        .kubectl()
+        .namespace("wavegate")
+        .args(["get", "lease", "wavegate-pruning"])
+        .json();
+    assert!(lease["spec"]["holderIdentity"].is_string(), "{lease}");
 }

@@ -15,7 +15,7 @@ fn pruned(samples: Vec<Sample>, live: &[&str], successes: usize, failures: usize
 fn gone(attempts: &Attempts, live: &[&str], retention: Retention) -> Vec<String> {
     let mut releases = LiveReleases::default();
     for name in live {
-        releases.token(name);
+        releases.named(name);
     }
     let mut all: Vec<&Sighting> = attempts.of_namespace("shop").collect();
     all.sort_by_key(|s| s.attempt().uid.as_str());

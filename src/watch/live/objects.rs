@@ -3,8 +3,10 @@
 use jiff::Timestamp;
 use serde::Deserialize;
 
+use crate::cluster::retention::LiveReleases;
 use crate::cluster::{ObjectKey, Revision, WorkloadFacts};
 use crate::domain::image::ImageRef;
+use crate::domain::keys;
 use crate::domain::manifest::{PodTemplate, WorkloadManifest};
 use crate::domain::workload::{Workload, WorkloadKind};
 use crate::watch::stored::Stored;
@@ -101,6 +103,25 @@ struct Pod {
 #[serde(default)]
 struct PodStatus {
     phase: String,
+}
+
+/// Takes the releases of revisions into those that workloads may be rolled back to.
+pub(super) fn revisions_into(live: &mut LiveReleases, sets: &[Stored], revisions: &[Stored]) {
+    let sets: Vec<ReplicaSet<'_>> = read(sets);
+    let revisions: Vec<ControllerRevision<'_>> = read(revisions);
+    let of_sets = sets.iter().map(|set| &set.spec.template);
+    for template in of_sets.chain(revisions.iter().map(|revision| &revision.data.spec.template)) {
+        for (_, container) in template.spec.all_containers() {
+            if let Ok(image) = ImageRef::parse(&container.image) {
+                live.image(&image);
+            }
+        }
+        for key in [keys::RELEASE, keys::REQUIRES_RELEASE] {
+            if let Some(named) = keys::author_value(&template.metadata, None, key) {
+                live.named(named.value);
+            }
+        }
+    }
 }
 
 /// What runs in a namespace.

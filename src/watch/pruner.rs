@@ -1,0 +1,101 @@
+//! Removes records that no decision can ask for any more, from time to time and by one replica only.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use kube::api::DeleteParams;
+use kube::{Api, Client, Error};
+use tokio::sync::watch;
+use tokio::time::{sleep, timeout};
+
+use super::follow::Listings;
+use super::known::Known;
+use super::lease::Claim;
+use super::live::{History, LiveReader};
+use super::stored::{Kind, Stored};
+use super::trouble;
+use crate::cluster::Sighting;
+use crate::cluster::retention::{Retention, may_prune, prunable};
+use crate::server::Metrics;
+use crate::server::metrics::RecordWrite;
+
+/// How long reading a namespace and removing its records may take.
+const BOUND: Duration = Duration::from_mins(1);
+
+/// Prunes until it is dropped.
+pub(super) struct Pruner {
+    pub(super) client: Client,
+    pub(super) reader: LiveReader,
+    pub(super) claim: Claim,
+    pub(super) known: Known,
+    pub(super) metrics: Arc<Metrics>,
+    pub(super) listings: watch::Receiver<Listings>,
+    pub(super) retention: Retention,
+    pub(super) every: Duration,
+}
+
+impl Pruner {
+    pub(super) async fn run(self) {
+        loop {
+            sleep(self.every).await;
+            let namespaces = self.namespaces();
+            if namespaces.is_empty() {
+                continue;
+            }
+            match timeout(BOUND, self.claim.succeed()).await {
+                Ok(Ok(true)) => {}
+                Ok(Ok(false)) => continue,
+                Ok(Err(error)) => {
+                    let error = error.to_string();
+                    tracing::warn!(error, "the Lease for pruning cannot be claimed");
+                    continue;
+                }
+                Err(_elapsed) => continue,
+            }
+            for namespace in namespaces {
+                self.prune_within_bounds(&namespace).await;
+            }
+        }
+    }
+
+    /// The namespaces where a migration has more records than are kept by number. Costs no request.
+    fn namespaces(&self) -> BTreeSet<String> {
+        if !self.listings.borrow().complete() {
+            return BTreeSet::new();
+        }
+        let state = self.known.read();
+        let of = |s: &Sighting| s.attempt().facts.key.namespace.clone();
+        let mut namespaces: BTreeSet<String> = state.attempts().iter().map(of).collect();
+        namespaces.retain(|ns| may_prune(state.attempts().of_namespace(ns), self.retention));
+        namespaces
+    }
+
+    async fn prune_within_bounds(&self, namespace: &str) {
+        match timeout(BOUND, self.prune(namespace)).await {
+            Ok(Ok(0)) => {}
+            Ok(Ok(records)) => tracing::info!(namespace, records, "records pruned"),
+            Ok(Err(reason)) => tracing::warn!(namespace, reason, "records are not pruned"),
+            Err(_elapsed) => tracing::warn!(namespace, "records could not all be pruned in time"),
+        }
+    }
+
+    /// Decides by what is in the namespace now, which the watches may not have brought yet. An error ends the
+    /// round: the order of removals is part of what makes them safe.
+    async fn prune(&self, namespace: &str) -> Result<usize, String> {
+        let History { attempts, live } =
+            self.reader.history(namespace).await.map_err(|unread| unread.to_string())?;
+        let all: Vec<&Sighting> = attempts.of_namespace(namespace).collect();
+        let records: Api<Stored> =
+            Api::namespaced_with(self.client.clone(), namespace, &Kind::Record.resource());
+        let gone = prunable(&all, &live, self.retention);
+        for sighting in &gone {
+            match records.delete(&sighting.attempt().uid, &DeleteParams::default()).await {
+                Ok(_) => self.metrics.watch().wrote(RecordWrite::Pruned),
+                Err(Error::Api(status)) if status.code == 404 => {}
+                Err(error) => return Err(trouble::reason("delete", Kind::Record, &error)),
+            }
+        }
+        Ok(gone.len())
+    }
+}
