@@ -93,7 +93,7 @@ mod tests {
 
     #[test]
     fn a_lease_is_held_until_it_is_not_renewed() {
-        let at = |seconds| Timestamp::from_second(1_800_000_000 + seconds).unwrap();
+        let at = |seconds| Timestamp::from_second(1_800_000_000_i64 + seconds).unwrap();
         let first = claimed(None, "a", LASTS, at(0)).expect("nobody holds it");
         let claim = |holder, seconds| claimed(Some(&first), holder, LASTS, at(seconds));
         assert!(claim("b", 59).is_none());

@@ -42,6 +42,7 @@ fn run() -> Result<usize, String> {
     println!("namespace {namespace} is labelled wavegate.dev/mode=enforce");
     let mut demo = Demo { namespace, steps: 0 };
     demo.good()?;
+    demo.held()?;
     demo.bad()?;
     Ok(demo.steps)
 }
@@ -76,9 +77,58 @@ impl Demo<'_> {
         Ok(())
     }
 
+    fn held(&mut self) -> Result<(), String> {
+        heading("The next release's migration fails: its app is held, and the old one runs on");
+        self.release("migration.yaml", "v1.5.0", "fail")?;
+        self.waits("job/shop-migrate", "Failed")?;
+        let denied = self.apply("app.yaml", "v1.5.0", "");
+        let said = denied.stderr.contains("WG302") && denied.stderr.contains("shop-migrate failed");
+        expect(said && !denied.status.success(), "the app was not held by WG302")?;
+        heading("The migration is fixed and runs again: the same app passes");
+        self.release("migration.yaml", "v1.5.0", "succeed")?;
+        self.waits("job/shop-migrate", "Complete")?;
+        let passed = self.apply("app.yaml", "v1.5.0", "");
+        expect(passed.status.success(), "the app was held")?;
+        self.passes(&["rollout", "status", "deployment/shop-api", "--timeout=50s"])?;
+        heading("A rollback to an image that has migrated is never held");
+        self.passes(&["rollout", "undo", "deployment/shop-api"])?;
+        heading("The history is there to be read, and outlives its Jobs");
+        self.passes(&["delete", "jobs", "--all"])?;
+        let records = self.passes(&["get", "migrationrecords"])?;
+        let outcomes = |outcome| records.stdout.matches(outcome).count();
+        let complete = outcomes("Succeeded") == 2 && outcomes("Failed") == 1;
+        expect(complete, "the history is not two successes and a failure")
+    }
+
+    /// Creates a release's migration anew, as Argo CD does before each sync. Its pod ends as `outcome` says.
+    fn release(&mut self, file: &str, tag: &str, outcome: &str) -> Result<(), String> {
+        self.passes(&["delete", "job", "shop-migrate", "--wait"])?;
+        let output = self.apply(file, tag, outcome);
+        expect(output.status.success(), "the migration was refused")
+    }
+
+    /// Applies one of the three manifests with another tag.
+    fn apply(&mut self, file: &str, tag: &str, outcome: &str) -> Output {
+        let manifest = fs::read_to_string(format!("examples/shop/{file}")).unwrap_or_default();
+        let ends = format!(
+            "  template:\n    metadata: {{annotations: {{test.wavegate.dev/outcome: {outcome}}}}}\n"
+        );
+        let manifest = manifest.replace(":v1.4.0", &format!(":{tag}"));
+        let manifest = if outcome.is_empty() {
+            manifest
+        } else {
+            manifest.replacen("  template:\n", &ends, 1)
+        };
+        let what = format!("examples/shop/{file}, with tag {tag}");
+        println!("\n$ kubectl apply --filename=-   # {what}");
+        let output = self.namespace.kubectl().args(["apply", "--filename=-"]).stdin(manifest).run();
+        self.show(&output);
+        output
+    }
+
     fn bad(&mut self) -> Result<(), String> {
         heading("Each variant with one deviation is refused, by its own rule");
-        self.passes(&["delete", "--filename=examples/shop"])?;
+        self.passes(&["delete", "--ignore-not-found", "--filename=examples/shop"])?;
         for file in files("examples/bad")? {
             let name = file.file_stem().and_then(|name| name.to_str()).unwrap_or_default();
             let code = name.split('-').next().unwrap_or_default().to_uppercase();
@@ -92,11 +142,15 @@ impl Demo<'_> {
     fn kubectl(&mut self, arguments: &[&str]) -> Output {
         println!("\n$ kubectl {}", arguments.join(" "));
         let output = self.namespace.kubectl().args(arguments).run();
+        self.show(&output);
+        output
+    }
+
+    fn show(&mut self, output: &Output) {
         for line in output.stdout.lines().chain(output.stderr.lines()) {
             println!("  {line}");
         }
         self.steps += 1;
-        output
     }
 
     fn passes(&mut self, arguments: &[&str]) -> Result<Output, String> {
