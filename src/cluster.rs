@@ -10,6 +10,7 @@ mod reading;
 pub mod retention;
 #[cfg(test)]
 pub(crate) mod sample;
+mod shared;
 mod state;
 
 pub use crate::domain::reference::{Reference, ReferenceKind};
@@ -17,4 +18,5 @@ pub use attempt::{Attempt, AttemptError};
 pub use attempts::{Attempts, Gone, Sighting};
 pub use pairing::{Pair, PairReason};
 pub use reading::{Confirmation, Question, Reading, Revision};
+pub use shared::Shared;
 pub use state::{ClusterState, MigrationFacts, ObjectKey, ServiceFacts, Ties, WorkloadFacts};

@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use thiserror::Error;
 
+use super::shared::Shared;
 use super::state::{MigrationFacts, ObjectKey, Ties};
 use crate::domain::argocd::{HookPhase, Ordering};
 use crate::domain::image::ImageRef;
@@ -25,7 +26,7 @@ pub struct Attempt {
     /// The Job, what ties it to workloads, its image and its place in a sync.
     pub facts: MigrationFacts,
     /// Which of the app's migrations it ran.
-    pub migration: Migration,
+    pub migration: Shared<Migration>,
     /// What that does to the schema.
     pub phase: MigrationPhase,
     /// Whether the author declared the phase.
@@ -33,7 +34,7 @@ pub struct Attempt {
     /// Oldest release that works after a contract, where it is not the contract's own.
     pub safe_from: Option<String>,
     /// Who created the Job, by its stamp.
-    pub creator: Option<String>,
+    pub creator: Option<Shared<String>>,
     /// Name of the migration container, as long as the Job can tell it.
     pub container: Option<Box<str>>,
     /// Image that the migration container really ran.
@@ -128,7 +129,7 @@ impl Attempt {
         let creator = job.manifest.metadata.annotations.get(keys::STAMP_CREATOR);
         Ok(Some(Self {
             uid: metadata.uid,
-            creator: creator.map(str::to_owned),
+            creator: creator.map(|creator| creator.to_owned().into()),
             outcome,
             reason: end.and_then(|end| end.reason.clone()).filter(|reason| !reason.is_empty()),
             created: metadata
@@ -144,7 +145,7 @@ impl Attempt {
     pub fn to_come(job: &Job<'_>, facts: MigrationFacts) -> Self {
         Self {
             uid: String::new(),
-            migration: Migration::of(job),
+            migration: Migration::of(job).into(),
             phase: job.recognition.phase,
             phase_declared: declares_phase(job),
             safe_from: job.key(keys::CONTRACT_SAFE_FROM).map(|key| key.value.to_owned()),
@@ -186,16 +187,17 @@ impl Attempt {
                     application: spec.pairing.application,
                     instance: spec.pairing.instance,
                     release: spec.pairing.release,
-                },
+                }
+                .into(),
                 image: spec.image.and_then(|image| ImageRef::parse(&image).ok()),
-                ordering: Ordering::of(hooks, spec.wave),
+                ordering: Ordering::of(hooks, spec.wave).into(),
                 confidence: match spec.confidence {
                     RecordConfidence::Medium => Confidence::Medium,
                     RecordConfidence::Strong => Confidence::Strong,
                     RecordConfidence::Explicit => Confidence::Explicit,
                 },
             },
-            migration: Migration { name: spec.migration, command: spec.command },
+            migration: Migration { name: spec.migration, command: spec.command }.into(),
             phase: match spec.phase {
                 RecordPhase::Expand => MigrationPhase::Expand,
                 RecordPhase::Contract => MigrationPhase::Contract,
@@ -203,7 +205,7 @@ impl Attempt {
             },
             phase_declared: spec.phase_declared,
             safe_from: spec.contract_safe_from,
-            creator: spec.job.creator,
+            creator: spec.job.creator.map(Shared::from),
             container: None,
             image_id: status.image_id,
             outcome: status.outcome,
@@ -249,7 +251,7 @@ impl Attempt {
                 name: self.facts.key.name.clone(),
                 uid: self.uid.clone(),
                 created: self.created,
-                creator: self.creator.clone(),
+                creator: self.creator.as_deref().cloned(),
             },
         }
     }

@@ -30,9 +30,13 @@ pub struct Attempts {
 /// The attempts of one namespace.
 #[derive(Clone, Debug, Default)]
 struct NamespaceAttempts {
-    by_uid: HashMap<Arc<str>, Sighting>,
+    /// Behind a pointer each: a map has room to spare, and a copied namespace copies no attempt.
+    by_uid: HashMap<Arc<str>, Arc<Sighting>>,
     by_tie: HashMap<Tie, Vec<Arc<str>>>,
 }
+
+/// Attempts with the same tie that are looked at for what they have in common with a new one.
+const RELATIVES: usize = 4;
 
 /// An attempt and where it is known from.
 #[derive(Clone, Debug)]
@@ -115,7 +119,7 @@ impl Attempts {
     pub fn observe_image(&mut self, namespace: &str, uid: &str, image_id: String) {
         let Some(attempts) = self.namespaces.get_mut(namespace) else { return };
         if let Some(sighting) = Arc::make_mut(attempts).by_uid.get_mut(uid) {
-            sighting.attempt.image_id = Some(image_id);
+            Arc::make_mut(sighting).attempt.image_id = Some(image_id);
         }
     }
 
@@ -124,7 +128,7 @@ impl Attempts {
     pub fn forget_job(&mut self, namespace: &str, uid: &str, gone: Gone) {
         let Some(attempts) = self.namespaces.get_mut(namespace) else { return };
         let attempts = Arc::make_mut(attempts);
-        let Some(sighting) = attempts.by_uid.get_mut(uid) else { return };
+        let Some(sighting) = attempts.by_uid.get_mut(uid).map(Arc::make_mut) else { return };
         sighting.job = false;
         if gone == Gone::Deleted && sighting.attempt.outcome == Outcome::Running {
             sighting.attempt.outcome = Outcome::Interrupted;
@@ -136,7 +140,7 @@ impl Attempts {
     pub fn forget_record(&mut self, namespace: &str, uid: &str) {
         let Some(attempts) = self.namespaces.get_mut(namespace) else { return };
         let attempts = Arc::make_mut(attempts);
-        let Some(sighting) = attempts.by_uid.get_mut(uid) else { return };
+        let Some(sighting) = attempts.by_uid.get_mut(uid).map(Arc::make_mut) else { return };
         sighting.record = false;
         sighting.recorded = Outcome::Running;
         sighting.image_recorded = false;
@@ -170,7 +174,7 @@ impl Attempts {
         let missing =
             |sighting: &&Sighting| known(sighting) && !listed.contains(&sighting.attempt.uid);
         let of_namespace = |(namespace, attempts): (&Arc<str>, &Arc<NamespaceAttempts>)| {
-            let sightings = attempts.by_uid.values().filter(missing);
+            let sightings = attempts.by_uid.values().map(|s| &**s).filter(missing);
             sightings.map(|s| (Arc::clone(namespace), s.attempt.uid.clone())).collect::<Vec<_>>()
         };
         self.namespaces.iter().flat_map(of_namespace).collect()
@@ -207,7 +211,7 @@ impl Attempts {
 
     /// The attempt of a Job.
     pub fn get(&self, namespace: &str, uid: &str) -> Option<&Sighting> {
-        self.namespaces.get(namespace)?.by_uid.get(uid)
+        self.namespaces.get(namespace)?.by_uid.get(uid).map(|sighting| &**sighting)
     }
 
     /// The attempts of a namespace that may be tied to something with these ties and images, in the order in which
@@ -220,7 +224,7 @@ impl Attempts {
     ) -> Vec<&'s Sighting> {
         let Some(attempts) = self.namespaces.get(namespace) else { return Vec::new() };
         let lists = Tie::of(ties, images).into_iter().filter_map(|tie| attempts.by_tie.get(&tie));
-        let found = lists.flatten().filter_map(|uid| attempts.by_uid.get(uid));
+        let found = lists.flatten().filter_map(|uid| Some(&**attempts.by_uid.get(uid)?));
         let mut found: Vec<&Sighting> = found.collect();
         found.sort_by_key(|s| (s.attempt.created, s.attempt.uid.as_str()));
         found.dedup_by_key(|s| s.attempt.uid.as_str());
@@ -234,12 +238,14 @@ impl Attempts {
 
     /// Every attempt of a namespace.
     pub fn of_namespace(&self, namespace: &str) -> impl Iterator<Item = &Sighting> {
-        self.namespaces.get(namespace).into_iter().flat_map(|attempts| attempts.by_uid.values())
+        let attempts = self.namespaces.get(namespace).into_iter();
+        attempts.flat_map(|attempts| attempts.by_uid.values()).map(|sighting| &**sighting)
     }
 
     /// Every attempt.
     pub fn iter(&self) -> impl Iterator<Item = &Sighting> {
-        self.namespaces.values().flat_map(|attempts| attempts.by_uid.values())
+        let all = self.namespaces.values().flat_map(|attempts| attempts.by_uid.values());
+        all.map(|sighting| &**sighting)
     }
 
     /// How many attempts are in view.
@@ -262,24 +268,48 @@ impl Attempts {
 }
 
 impl NamespaceAttempts {
-    fn merge(&mut self, attempt: Attempt) -> &mut Sighting {
+    fn merge(&mut self, mut attempt: Attempt) -> &mut Sighting {
+        self.share(&mut attempt);
         match self.by_uid.entry(attempt.uid.as_str().into()) {
             Entry::Occupied(known) => {
-                let sighting = known.into_mut();
+                let sighting = Arc::make_mut(known.into_mut());
                 sighting.attempt.merge(attempt);
                 sighting
             }
             Entry::Vacant(place) => {
                 for tie in Tie::of(&attempt.facts.ties, attempt.facts.image.as_slice()) {
-                    self.by_tie.entry(tie).or_default().push(Arc::clone(place.key()));
+                    let uids = self.by_tie.entry(tie).or_default();
+                    // An application and an instance are often called the same.
+                    if uids.last() != Some(place.key()) {
+                        uids.push(Arc::clone(place.key()));
+                    }
                 }
-                place.insert(Sighting {
+                let sighting = Sighting {
                     attempt,
                     job: false,
                     record: false,
                     recorded: Outcome::Running,
                     image_recorded: false,
-                })
+                };
+                Arc::make_mut(place.insert(Arc::new(sighting)))
+            }
+        }
+    }
+
+    /// What attempts of one app have in common they share: most of what an attempt is.
+    fn share(&self, attempt: &mut Attempt) {
+        let facts = &attempt.facts;
+        let of_app = Tie::of(&facts.ties, facts.image.as_slice());
+        let lists = of_app.iter().filter_map(|tie| self.by_tie.get(tie));
+        let newest = lists.flat_map(|uids| uids.iter().rev().take(RELATIVES));
+        let relatives: Vec<&Attempt> =
+            newest.filter_map(|uid| Some(&self.by_uid.get(uid)?.attempt)).collect();
+        for relative in relatives {
+            attempt.facts.ordering.join(&relative.facts.ordering);
+            attempt.facts.ties.join(&relative.facts.ties);
+            attempt.migration.join(&relative.migration);
+            if let (Some(own), Some(known)) = (&mut attempt.creator, &relative.creator) {
+                own.join(known);
             }
         }
     }
@@ -370,6 +400,19 @@ mod tests {
         attempts.replace_namespace("shop", vec![Sample::new("new", "v2").attempt()], Vec::new());
         assert_eq!(outcomes(&attempts), [("new", Outcome::Running), ("ttl", Outcome::Succeeded)]);
         assert_eq!(copy.len(), 3, "a copy is not touched");
+    }
+
+    /// Thousands are in view in every replica. Most of an attempt's strings are shared with its app's others.
+    #[test]
+    fn an_attempt_is_small() {
+        assert!(size_of::<Sighting>() <= 400, "{} bytes", size_of::<Sighting>());
+        let mut attempts = Attempts::default();
+        for uid in ["a", "b"] {
+            attempts.observe_record(Sample::new(uid, "v1").app("shop").attempt());
+        }
+        let facts = |uid| &attempts.get("shop", uid).unwrap().attempt().facts;
+        assert!(std::ptr::eq(&raw const *facts("a").ties, &raw const *facts("b").ties));
+        assert!(std::ptr::eq(&raw const *facts("a").ordering, &raw const *facts("b").ordering));
     }
 
     #[test]

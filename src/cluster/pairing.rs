@@ -134,8 +134,7 @@ fn shared_scope(left: &Ties, right: &Ties) -> Scope {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cluster::ObjectKey;
-    use crate::domain::argocd::Ordering;
+    use crate::cluster::{ObjectKey, Shared};
     use crate::domain::role::Confidence;
 
     struct Side {
@@ -164,9 +163,9 @@ mod tests {
     fn paired(migration: &Side, workload: &Side) -> Option<PairReason> {
         let migration = MigrationFacts {
             key: key("Job", "shop"),
-            ties: ties(migration),
+            ties: ties(migration).into(),
             image: ImageRef::parse(migration.image).ok(),
-            ordering: Ordering::default(),
+            ordering: Shared::default(),
             confidence: Confidence::Strong,
         };
         let workload = WorkloadFacts {
@@ -250,9 +249,9 @@ mod tests {
     fn namespaces_never_pair() {
         let migration = MigrationFacts {
             key: key("Job", "a"),
-            ties: Ties::default(),
+            ties: Ties::default().into(),
             image: ImageRef::parse("myapp/api:v1").ok(),
-            ordering: Ordering::default(),
+            ordering: Shared::default(),
             confidence: Confidence::Strong,
         };
         let workload = WorkloadFacts {

@@ -3,7 +3,8 @@
 use jiff::Timestamp;
 
 use super::attempt::Attempt;
-use super::state::{MigrationFacts, ObjectKey, Ties};
+use super::shared::Shared;
+use super::state::{MigrationFacts, ObjectKey};
 use crate::domain::argocd::{HookPhase, Ordering};
 use crate::domain::image::ImageRef;
 use crate::domain::migration::Migration;
@@ -30,15 +31,16 @@ impl Sample {
                     namespace: "shop".to_owned(),
                     name: format!("job-{uid}"),
                 },
-                ties: Ties::default(),
+                ties: Shared::default(),
                 image: ImageRef::parse(&format!("shop/api:{release}")).ok(),
-                ordering: Ordering::of(vec![HookPhase::PreSync], Some(-1)),
+                ordering: Ordering::of(vec![HookPhase::PreSync], Some(-1)).into(),
                 confidence: Confidence::Strong,
             },
             migration: Migration {
                 name: "shop-migrate".to_owned(),
                 command: "manage.py migrate".to_owned(),
-            },
+            }
+            .into(),
             phase: MigrationPhase::Expand,
             phase_declared: false,
             safe_from: None,

@@ -2,6 +2,7 @@
 
 use super::attempts::Attempts;
 use super::reading::Confirmation;
+use super::shared::Shared;
 use crate::domain::argocd::{HookPhase, INSTANCE_LABEL, Ordering, tracked_application};
 use crate::domain::image::ImageRef;
 use crate::domain::job::Job;
@@ -62,11 +63,11 @@ pub struct MigrationFacts {
     /// The Job.
     pub key: ObjectKey,
     /// What ties it to workloads.
-    pub ties: Ties,
+    pub ties: Shared<Ties>,
     /// Image of its migration container, where there is one and it parses.
     pub image: Option<ImageRef>,
     /// Its place in a sync.
-    pub ordering: Ordering,
+    pub ordering: Shared<Ordering>,
     /// How sure the recognition is.
     pub confidence: Confidence,
 }
@@ -143,9 +144,9 @@ impl MigrationFacts {
         let metadata = &job.manifest.metadata;
         Self {
             key: key_of("Job", metadata, namespace),
-            ties: Ties::read(metadata, Some(&job.manifest.spec.template), "Job", namespace),
+            ties: Ties::read(metadata, Some(&job.manifest.spec.template), "Job", namespace).into(),
             image: image.and_then(|container| ImageRef::parse(&container.image).ok()),
-            ordering: job.ordering.clone(),
+            ordering: job.ordering.clone().into(),
             confidence: job.recognition.confidence,
         }
     }

@@ -38,17 +38,14 @@ impl Claim {
         let found = self.leases.get_opt(NAME).await?;
         let held = found.as_ref().and_then(|lease| lease.spec.as_ref());
         let Some(spec) = claimed(held, &self.holder, self.lasts, now) else { return Ok(false) };
-        let written = match found {
-            Some(mut lease) => {
-                lease.spec = Some(spec);
-                // With the version that was read: of two claims at the same time one fails.
-                self.leases.replace(NAME, &parameters, &lease).await
-            }
-            None => {
-                let metadata = ObjectMeta { name: Some(NAME.to_owned()), ..ObjectMeta::default() };
-                let lease = Lease { metadata, spec: Some(spec) };
-                self.leases.create(&parameters, &lease).await
-            }
+        let written = if let Some(mut lease) = found {
+            lease.spec = Some(spec);
+            // With the version that was read: of two claims at the same time one fails.
+            self.leases.replace(NAME, &parameters, &lease).await
+        } else {
+            let metadata = ObjectMeta { name: Some(NAME.to_owned()), ..ObjectMeta::default() };
+            let lease = Lease { metadata, spec: Some(spec) };
+            self.leases.create(&parameters, &lease).await
         };
         match written {
             Ok(_) => Ok(true),
@@ -89,13 +86,13 @@ fn claimed(
 mod tests {
     use super::*;
 
-    const LASTS: Duration = Duration::from_secs(60);
+    const LASTS: Duration = Duration::from_mins(1);
 
     #[test]
     fn a_lease_is_held_until_it_is_not_renewed() {
-        let at = |seconds| Timestamp::from_second(1_800_000_000_i64 + seconds).unwrap();
+        let at = |seconds: i64| Timestamp::from_second(1_800_000_000 + seconds).unwrap();
         let first = claimed(None, "a", LASTS, at(0)).expect("nobody holds it");
-        let claim = |holder, seconds| claimed(Some(&first), holder, LASTS, at(seconds));
+        let claim = |holder, seconds: i64| claimed(Some(&first), holder, LASTS, at(seconds));
         assert!(claim("b", 59).is_none());
         let renewed = claim("a", 59).expect("its holder renews it");
         assert_eq!(renewed.lease_transitions, first.lease_transitions);
