@@ -10,6 +10,8 @@
 //!   of each migration that was attempted for it a success or else the newest attempt, since all of them are required;
 //! - of each release that runs or may be rolled back to, one success.
 
+mod scope;
+
 use std::collections::{HashMap, HashSet};
 
 use super::attempt::Attempt;
@@ -19,6 +21,7 @@ use crate::domain::image::{Comparison, ImageRef};
 use crate::domain::migration::Migration;
 use crate::domain::outcome::Outcome;
 use crate::domain::role::MigrationPhase;
+use scope::{Scope, scopes};
 
 /// How many records of one migration are kept, beside those that must be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -107,31 +110,12 @@ pub fn prunable<'s>(
     gone
 }
 
-/// What an attempt can be found by when the app of a workload is judged.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-enum Scope<'s> {
-    App(&'s str),
-    Repository(String),
-    /// A repository within one Argo CD application or one instance.
-    Within(String, &'s str),
-}
-
 /// Attempts by their positions, and which of them stay.
 struct History<'a, 's> {
     attempts: &'a [&'s Sighting],
     kept: Vec<bool>,
-    scopes: Vec<Vec<usize>>,
-    /// Successes that a revert took back.
-    withdrawn: HashSet<usize>,
-}
-
-/// What the reverts of an app took back.
-#[derive(Default)]
-struct Reverted {
-    /// Successes that count no more.
-    taken: Vec<usize>,
-    /// Those without which a revert would take back another release.
-    needed: Vec<usize>,
+    /// What workloads can be judged by.
+    scopes: Vec<Scope>,
 }
 
 type GroupKey<'s> = (String, Option<&'s str>, Option<&'s str>, &'s Migration);
@@ -144,7 +128,7 @@ fn groups<'s>(attempts: &[&'s Sighting]) -> HashMap<GroupKey<'s>, Vec<usize>> {
         let ties = &attempt.facts.ties;
         let repository = || attempt.facts.image.as_ref().map(ImageRef::repository);
         let app = ties.app.clone().or_else(repository).unwrap_or_default();
-        let key = (app, ties.application.as_deref(), ties.instance.as_deref(), &attempt.migration);
+        let key = (app, ties.application.as_deref(), ties.instance.as_deref(), &*attempt.migration);
         groups.entry(key).or_default().push(at);
     }
     groups
@@ -168,18 +152,7 @@ fn is_success(sighting: &Sighting) -> bool {
 
 impl<'a, 's> History<'a, 's> {
     fn new(attempts: &'a [&'s Sighting]) -> Self {
-        let mut scopes: HashMap<Scope<'s>, Vec<usize>> = HashMap::new();
-        for (at, sighting) in attempts.iter().enumerate() {
-            for scope in Scope::of(sighting.attempt()) {
-                scopes.entry(scope).or_default().push(at);
-            }
-        }
-        Self {
-            attempts,
-            kept: vec![false; attempts.len()],
-            scopes: scopes.into_values().collect(),
-            withdrawn: HashSet::new(),
-        }
+        Self { attempts, kept: vec![false; attempts.len()], scopes: scopes(attempts) }
     }
 
     fn sighting(&self, at: usize) -> Option<&'s Sighting> {
@@ -237,45 +210,19 @@ impl<'a, 's> History<'a, 's> {
                 self.keep(at);
             }
         }
-        for scope in self.scopes.clone() {
+        for scope in std::mem::take(&mut self.scopes) {
             let created = |at: &usize| self.attempt(*at).map(|a| (a.created, a.uid.as_str()));
-            if let Some(first) = scope.iter().copied().min_by_key(created) {
-                self.keep(first);
-            }
-            let Reverted { taken, needed } = self.reverted(&scope);
-            self.withdrawn.extend(taken);
-            for at in needed {
+            let first = scope.attempts.iter().copied().min_by_key(created);
+            for at in first.into_iter().chain(scope.needed.iter().copied()) {
                 self.keep(at);
             }
+            self.scopes.push(scope);
         }
     }
 
-    /// A revert takes back the release that was first proven last before it. Without that release's successes it
-    /// would take back another.
-    fn reverted(&self, scope: &[usize]) -> Reverted {
-        let end = |at: &usize| self.attempt(*at).map(Attempt::end_order);
-        let of_phase = |at: &usize| self.attempt(*at).map(|attempt| attempt.phase);
-        let mut successes: Vec<usize> =
-            scope.iter().copied().filter(|at| self.is_success(*at)).collect();
-        successes.sort_by(|one, other| end(one).cmp(&end(other)));
-        let mut counting: Vec<usize> = Vec::new();
-        let mut reverted = Reverted::default();
-        for at in successes {
-            if of_phase(&at) != Some(MigrationPhase::Revert) {
-                counting.push(at);
-                continue;
-            }
-            // In the order of their ends, so the first of a release in this list is its first success.
-            let first = |of: usize| counting.iter().copied().find(|other| self.same(*other, of));
-            let newest = counting.iter().copied().filter_map(first).max_by_key(end);
-            let Some(newest) = newest else { continue };
-            let (taken, left) = counting.iter().partition(|at| self.same(**at, newest));
-            let taken: Vec<usize> = taken;
-            reverted.needed.extend(taken.first().into_iter().chain(taken.last()));
-            reverted.taken.extend(taken);
-            counting = left;
-        }
-        reverted
+    /// Whether it is an attempt that can prove a release, which undoing one cannot.
+    fn proves(&self, at: usize) -> bool {
+        self.attempt(at).is_some_and(|attempt| attempt.phase != MigrationPhase::Revert)
     }
 
     fn same(&self, one: usize, other: usize) -> bool {
@@ -285,36 +232,33 @@ impl<'a, 's> History<'a, 's> {
 
     /// For each success that stays, what else of its release must. Returns whether anything was added.
     fn keep_companions(&mut self) -> bool {
+        let proves = |at: &usize| self.is_kept(*at) && self.is_success(*at) && self.proves(*at);
+        let of_scope = |scope: &Scope| {
+            let kept = scope.attempts.iter().copied().filter(proves);
+            kept.flat_map(|at| self.companions(scope, at)).collect::<Vec<_>>()
+        };
+        let companions: Vec<usize> = self.scopes.iter().flat_map(of_scope).collect();
         let mut added = false;
-        for scope in self.scopes.clone() {
-            let kept: Vec<usize> = scope
-                .iter()
-                .copied()
-                .filter(|at| self.is_kept(*at) && self.is_success(*at))
-                .collect();
-            for at in kept {
-                for companion in self.companions(&scope, at) {
-                    added |= self.keep(companion);
-                }
-            }
+        for at in companions {
+            added |= self.keep(at);
         }
         added
     }
 
-    fn companions(&self, scope: &[usize], at: usize) -> Vec<usize> {
+    fn companions(&self, scope: &Scope, at: usize) -> Vec<usize> {
         let end = |at: &usize| self.attempt(*at).map(Attempt::end_order);
         let created = |at: &usize| self.attempt(*at).map(|attempt| attempt.created);
-        let of_release: Vec<usize> =
-            scope.iter().copied().filter(|other| self.same(at, *other)).collect();
+        let same = |other: &usize| self.proves(*other) && self.same(at, *other);
+        let of_release: Vec<usize> = scope.attempts.iter().copied().filter(same).collect();
         let successes = || of_release.iter().copied().filter(|at| self.is_success(*at));
-        let counts = |at: &usize| !self.withdrawn.contains(at);
+        let counts = |at: &usize| !scope.taken.contains(at);
         let mut companions: Vec<usize> = Vec::new();
         companions.extend(successes().min_by_key(end));
         companions.extend(successes().filter(counts).min_by_key(end));
         let mut seen: Vec<&Migration> = Vec::new();
         for other in &of_release {
             let Some(attempt) = self.attempt(*other) else { continue };
-            if seen.contains(&&attempt.migration) {
+            if seen.contains(&&*attempt.migration) {
                 continue;
             }
             seen.push(&attempt.migration);
@@ -325,31 +269,25 @@ impl<'a, 's> History<'a, 's> {
             let newest = || of_release.iter().copied().filter(of_migration).max_by_key(created);
             companions.extend(proof.or_else(newest));
         }
-        companions.extend(self.border(scope, at));
+        companions.extend(self.borders(scope, at));
         companions
     }
 
-    /// The first success of the release that a contract is safe from: nothing older may run.
-    fn border(&self, scope: &[usize], at: usize) -> Option<usize> {
-        let contract = self.attempt(at).filter(|a| a.phase == MigrationPhase::Contract)?;
-        let text = contract.safe_from.as_deref()?;
-        let named = |at: &usize| self.attempt(*at).is_some_and(|attempt| is_called(attempt, text));
-        let successes = scope.iter().copied().filter(|at| self.is_success(*at)).filter(named);
-        successes.min_by_key(|at| self.attempt(*at).map(Attempt::end_order))
-    }
-}
-
-impl<'s> Scope<'s> {
-    fn of(attempt: &'s Attempt) -> Vec<Self> {
-        let ties = &attempt.facts.ties;
-        let mut scopes: Vec<Self> = ties.app.iter().map(|app| Self::App(app)).collect();
-        if let Some(image) = &attempt.facts.image {
-            let repository = image.repository();
-            let narrower = ties.application.iter().chain(&ties.instance);
-            scopes.extend(narrower.map(|within| Self::Within(repository.clone(), within)));
-            scopes.push(Self::Repository(repository));
-        }
-        scopes
+    /// The first successes of the release that a contract is safe from: nothing older may run.
+    fn borders(&self, scope: &Scope, at: usize) -> Vec<usize> {
+        let contract = self.attempt(at).filter(|a| a.phase == MigrationPhase::Contract);
+        let Some(text) = contract.and_then(|contract| contract.safe_from.as_deref()) else {
+            return Vec::new();
+        };
+        let named = |at: &usize| {
+            self.is_success(*at)
+                && self.proves(*at)
+                && self.attempt(*at).is_some_and(|attempt| is_called(attempt, text))
+        };
+        let end = |at: &usize| self.attempt(*at).map(Attempt::end_order);
+        let successes = || scope.attempts.iter().copied().filter(named);
+        let counting = successes().filter(|at| !scope.taken.contains(at));
+        successes().min_by_key(end).into_iter().chain(counting.min_by_key(end)).collect()
     }
 }
 

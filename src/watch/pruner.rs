@@ -84,7 +84,7 @@ impl Pruner {
     /// round: the order of removals is part of what makes them safe.
     async fn prune(&self, namespace: &str) -> Result<usize, String> {
         let History { attempts, live } =
-            self.reader.history(namespace).await.map_err(|unread| unread.to_string())?;
+            Box::pin(self.reader.history(namespace)).await.map_err(|unread| unread.to_string())?;
         let all: Vec<&Sighting> = attempts.of_namespace(namespace).collect();
         let records: Api<Stored> =
             Api::namespaced_with(self.client.clone(), namespace, &Kind::Record.resource());

@@ -181,12 +181,13 @@ impl Writer {
     }
 
     async fn create(&self, key: &AttemptKey, sighting: &Sighting) -> Result<(), Failure> {
-        let record = record::of(&known(sighting)).map_err(|e| Failure::Never(e.to_string()))?;
+        let attempt = known(sighting);
+        let record = record::of(&attempt).map_err(|error| Failure::Never(error.to_string()))?;
         let parameters =
             PostParams { field_manager: Some(MANAGER.to_owned()), ..PostParams::default() };
         let records = self.api(Kind::Record, key);
         match self.answer(records.create(&parameters, &record)).await {
-            Ok(created) => self.wrote(&created, RecordWrite::Created),
+            Ok(created) => self.wrote(&created, &attempt, RecordWrite::Created),
             Err(Trouble::Api(status)) if status.code == 409 => {
                 self.metrics.watch().wrote(RecordWrite::Known);
                 self.refresh(key).await.map(drop)
@@ -206,13 +207,14 @@ impl Writer {
         turn: &mut Turn,
     ) -> Result<(), Failure> {
         let version = turn.verified.take().and_then(|gone| gone.record);
-        let patch = record::progress(&known(sighting), version.as_deref())
+        let attempt = known(sighting);
+        let patch = record::progress(&attempt, version.as_deref())
             .map_err(|error| Failure::Never(error.to_string()))?;
         let parameters =
             PatchParams { field_manager: Some(MANAGER.to_owned()), ..PatchParams::default() };
         let records = self.api(Kind::Record, key);
         match self.answer(records.patch(&key.uid, &parameters, &patch)).await {
-            Ok(updated) => self.wrote(&updated, RecordWrite::Updated),
+            Ok(updated) => self.wrote(&updated, &attempt, RecordWrite::Updated),
             // Somebody knew more, or wrote at the same time.
             Err(Trouble::Api(status)) if matches!(status.code, 409 | 422) && !turn.refused => {
                 turn.refused = true;
@@ -240,8 +242,16 @@ impl Writer {
         }
     }
 
-    fn wrote(&self, record: &Stored, how: RecordWrite) -> Result<(), Failure> {
+    fn wrote(&self, record: &Stored, attempt: &Attempt, how: RecordWrite) -> Result<(), Failure> {
         self.metrics.watch().wrote(how);
+        tracing::info!(
+            namespace = record.namespace(),
+            job = attempt.facts.key.name,
+            uid = record.name(),
+            outcome = attempt.outcome.name(),
+            release = attempt.release(),
+            "recorded"
+        );
         self.observe(record)
     }
 

@@ -16,5 +16,6 @@ mod examples;
 mod generated;
 mod layering;
 mod lookalikes;
+mod retention;
 mod reviews;
 mod wait_for_db;
