@@ -15,7 +15,7 @@ use crate::records::{create, migration, record, records, runs, takes};
 const BOUND: Duration = Duration::from_mins(1);
 
 /// The control plane, for one test at a time: whoever runs here records what happens in every namespace.
-fn alone() -> (MutexGuard<'static, ()>, &'static ControlPlane) {
+pub(crate) fn alone() -> (MutexGuard<'static, ()>, &'static ControlPlane) {
     static TURN: Mutex<()> = Mutex::new(());
     static CONTROL_PLANE: OnceLock<ControlPlane> = OnceLock::new();
     let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
@@ -27,18 +27,18 @@ fn alone() -> (MutexGuard<'static, ()>, &'static ControlPlane) {
     (turn, control_plane)
 }
 
-fn start(control_plane: &ControlPlane, name: &str, kubeconfig: &Path) -> Wavegate {
+pub(crate) fn start(control_plane: &ControlPlane, name: &str, kubeconfig: &Path) -> Wavegate {
     let binary = Path::new(env!("CARGO_BIN_EXE_wavegate"));
     Wavegate::launch(control_plane, binary, name, kubeconfig, &[])
 }
 
-fn ready(control_plane: &ControlPlane, name: &str) -> Wavegate {
+pub(crate) fn ready(control_plane: &ControlPlane, name: &str) -> Wavegate {
     let wavegate = start(control_plane, name, &own_kubeconfig(control_plane, None));
     wavegate.until_ready();
     wavegate
 }
 
-fn proxied(control_plane: &ControlPlane) -> (Proxy, PathBuf) {
+pub(crate) fn proxied(control_plane: &ControlPlane) -> (Proxy, PathBuf) {
     let kubeconfig = std::fs::read(control_plane.kubeconfig()).expect("a kubeconfig");
     let kubeconfig: Value = serde_json::from_slice(&kubeconfig).expect("JSON");
     let server = kubeconfig["clusters"][0]["cluster"]["server"].as_str().expect("a URL");

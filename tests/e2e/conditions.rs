@@ -205,9 +205,9 @@ fn what_cannot_matter_is_not_sent() {
     let by_cron = migration.replacen("name: shop-migrate", "name: shop-nightly", 1);
     namespace.kubectl().args(cron).stdin(by_cron).ok();
 
-    // A change that is asked about comes last, so that whatever was sent before it has been logged.
+    // A change that is asked about, and held, comes last, so that whatever was sent before it has been logged.
     let image = ["set", "image", "deployment/shop-api", "api=registry.example.com/shop/api:v1.5.0"];
-    namespace.kubectl().args(image).ok();
+    assert_eq!(verdict(&namespace.kubectl().args(image).run()).denied, codes(&["WG302"]));
     eventually("a decision on the new image", Duration::from_secs(5), || {
         (sent("shop-api") == 2).then_some(())
     });

@@ -3,7 +3,7 @@
 mod contracts;
 mod evidence;
 mod held;
-mod manifests;
+pub(crate) mod manifests;
 mod passed;
 mod recipe;
 mod tools;

@@ -18,6 +18,7 @@ mod gate;
 mod guard;
 mod live;
 mod modes;
+mod outage;
 mod parity;
 mod proxy;
 mod ratchet;

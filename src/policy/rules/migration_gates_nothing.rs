@@ -12,7 +12,8 @@ declare_rule! {
     ///
     /// A recognised migration shares neither `wavegate.dev/app` nor an image repository with any
     /// workload in the same bundle; or a workload asks by `wavegate.dev/app` for a migration that is
-    /// not there. Bundles without a workload, or without a migration, are passed over.
+    /// not there, in the bundle or among what was attempted in its namespace. Bundles without a workload,
+    /// and bundles and namespaces without a migration, are passed over.
     ///
     /// # Why it matters
     ///
@@ -131,7 +132,8 @@ fn workload(workload: &Workload<'_>, cx: &Context<'_>, found: &mut Problems) {
     let Some(app) = workload.key(keys::APP) else { return };
     let migrations = cx.state.migrations();
     let named = migrations.iter().any(|migration| migration.ties.app.as_deref() == Some(app.value));
-    if migrations.is_empty() || named || !cx.pairs.is_empty() {
+    let in_view = !migrations.is_empty() || cx.state.attempts().has(cx.namespace);
+    if !in_view || named || !cx.pairs.is_empty() {
         return;
     }
     found.push(

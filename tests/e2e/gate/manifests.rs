@@ -2,10 +2,10 @@
 
 use serde_json::{Value, json};
 
-pub(super) const REPOSITORY: &str = "example.com/shop/api";
+pub(crate) const REPOSITORY: &str = "example.com/shop/api";
 
 /// A migration Job: a `PreSync` hook on the app's own image. `outcome` is what becomes of its pod.
-pub(super) fn migration(tag: &str, outcome: &str) -> Value {
+pub(crate) fn migration(tag: &str, outcome: &str) -> Value {
     json!({
         "apiVersion": "batch/v1",
         "kind": "Job",
@@ -35,12 +35,12 @@ pub(super) fn migration(tag: &str, outcome: &str) -> Value {
 }
 
 /// The app.
-pub(super) fn app(tag: &str) -> Value {
+pub(crate) fn app(tag: &str) -> Value {
     workload("shop-api", &format!("{REPOSITORY}:{tag}"))
 }
 
 /// A Deployment of one image.
-pub(super) fn workload(name: &str, image: &str) -> Value {
+pub(crate) fn workload(name: &str, image: &str) -> Value {
     json!({
         "apiVersion": "apps/v1",
         "kind": "Deployment",
@@ -62,7 +62,7 @@ pub(super) fn workload(name: &str, image: &str) -> Value {
 }
 
 /// The verification: a `PostSync` hook.
-pub(super) fn verification(tag: &str) -> Value {
+pub(crate) fn verification(tag: &str) -> Value {
     let mut job = migration(tag, "succeed");
     job["metadata"]["name"] = json!("shop-verify");
     job["metadata"]["annotations"]["argocd.argoproj.io/hook"] = json!("PostSync");
@@ -72,7 +72,7 @@ pub(super) fn verification(tag: &str) -> Value {
 }
 
 /// All three, as the files of an Application.
-pub(super) fn release(tag: &str, outcome: &str) -> Vec<(&'static str, String)> {
+pub(crate) fn release(tag: &str, outcome: &str) -> Vec<(&'static str, String)> {
     files(&[
         ("migration.json", migration(tag, outcome)),
         ("app.json", app(tag)),
@@ -81,24 +81,24 @@ pub(super) fn release(tag: &str, outcome: &str) -> Vec<(&'static str, String)> {
 }
 
 /// Objects as files.
-pub(super) fn files(objects: &[(&'static str, Value)]) -> Vec<(&'static str, String)> {
+pub(crate) fn files(objects: &[(&'static str, Value)]) -> Vec<(&'static str, String)> {
     objects.iter().map(|(path, object)| (*path, object.to_string())).collect()
 }
 
 /// The object with a label.
-pub(super) fn labelled(mut object: Value, key: &str, value: &str) -> Value {
+pub(crate) fn labelled(mut object: Value, key: &str, value: &str) -> Value {
     object["metadata"]["labels"][key] = json!(value);
     object
 }
 
 /// The object with an annotation.
-pub(super) fn annotated(mut object: Value, key: &str, value: &str) -> Value {
+pub(crate) fn annotated(mut object: Value, key: &str, value: &str) -> Value {
     object["metadata"]["annotations"][key] = json!(value);
     object
 }
 
 /// The object under another name.
-pub(super) fn named(mut object: Value, name: &str) -> Value {
+pub(crate) fn named(mut object: Value, name: &str) -> Value {
     object["metadata"]["name"] = json!(name);
     object
 }
