@@ -18,7 +18,7 @@ pub(crate) fn at(seconds: i64) -> Timestamp {
 
 /// An attempt in namespace `shop` of the migration `shop-migrate` with the image `shop/api:<release>`, running
 /// since second 0, unless it is said otherwise.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub(crate) struct Sample(Attempt);
 
 impl Sample {

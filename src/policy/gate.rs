@@ -3,6 +3,7 @@
 //! Decided where a workload is admitted, since while the migration runs the live workload still runs the old
 //! release. Only a real change is gated: what ran yesterday re-applies today.
 
+mod account;
 mod contract;
 mod evidence;
 mod release;
@@ -10,6 +11,7 @@ mod verdict;
 
 use jiff::Timestamp;
 
+pub use account::{Account, Bearing, Entry, account};
 pub use contract::{Launch, OldRelease};
 pub use release::{Match, Release, Releases};
 
@@ -109,25 +111,38 @@ pub fn judge<'s>(
     policy: &Policy,
     now: Timestamp,
 ) -> Vec<Judgement<'s>> {
-    let sides: Vec<WorkloadFacts> = [Some(change.new), change.old]
-        .into_iter()
-        .flatten()
-        .map(|workload| WorkloadFacts::of(workload, change.namespace))
-        .collect();
-    let (sure, likely) = paired(&sides, state, policy);
-    if sure.is_empty() && likely.is_empty() {
-        return first_install(change, state);
+    match gate(change, state, policy, now) {
+        Some(gate) => gate.judge(),
+        None => first_install(change, state),
     }
+}
+
+/// What a change is judged by; `None` where no attempt pairs with either side of it.
+fn gate<'s, 'w>(
+    change: Change<'w>,
+    state: &'s ClusterState,
+    policy: &'w Policy,
+    now: Timestamp,
+) -> Option<Gate<'s, 'w>> {
+    let sides = change.sides();
+    let (sure, likely) = paired(&sides, state, policy);
     let is_sure = !sure.is_empty();
-    let gate = Gate {
+    let evidence = if is_sure { sure } else { likely };
+    (!evidence.is_empty()).then(|| Gate {
         change,
         state,
         policy,
         now,
-        evidence: Evidence::new(if is_sure { sure } else { likely }),
+        evidence: Evidence::new(evidence),
         sure: is_sure,
-    };
-    gate.judge()
+    })
+}
+
+impl Change<'_> {
+    fn sides(&self) -> Vec<WorkloadFacts> {
+        let sides = [Some(self.new), self.old].into_iter().flatten();
+        sides.map(|workload| WorkloadFacts::of(workload, self.namespace)).collect()
+    }
 }
 
 /// The attempts that pair with either side of a change, surely or likely: a workload that leaves its pair in the

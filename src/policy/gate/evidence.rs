@@ -95,36 +95,20 @@ impl<'s> Evidence<'s> {
     }
 
     /// What the attempts of one release prove.
-    ///
-    /// Required is every expand migration that was attempted for the release, explicit or strong. What removes what
-    /// old code needs is not required by the code of its own release, which works before and after it; it counts
-    /// where it stands before the rollout and is all that the release has.
     pub(super) fn proof(&self, of: impl Fn(&Attempt) -> bool) -> Proof<'s> {
-        let mut tried: Vec<&'s Sighting> = Vec::new();
-        for sighting in &self.attempts {
-            if sighting.attempt().phase != MigrationPhase::Revert && of(sighting.attempt()) {
-                tried.push(sighting);
-            }
-        }
-        let of_phase = |phase: MigrationPhase| {
-            let required = move |s: &&&'s Sighting| {
-                let attempt = s.attempt();
-                attempt.phase == phase
-                    && attempt.may_deny()
-                    && (phase == MigrationPhase::Expand
-                        || !attempt.facts.ordering.has(HookPhase::PostSync))
-            };
-            tried.iter().filter(required).copied().collect::<Vec<_>>()
-        };
-        let mut required = of_phase(MigrationPhase::Expand);
-        if required.is_empty() {
-            required = of_phase(MigrationPhase::Contract);
-        }
+        let tried = self.tried(of);
+        let required = required(&tried);
         if required.is_empty() {
             let proven = tried.iter().any(|s| self.counts(s));
             return if proven { Proof::Complete { again: Vec::new() } } else { Proof::Nothing };
         }
         self.proof_of(&required)
+    }
+
+    /// The attempts made for one release.
+    pub(super) fn tried(&self, of: impl Fn(&Attempt) -> bool) -> Vec<&'s Sighting> {
+        let tried = |s: &&Sighting| s.attempt().phase != MigrationPhase::Revert && of(s.attempt());
+        self.attempts.iter().copied().filter(tried).collect()
     }
 
     fn proof_of(&self, required: &[&'s Sighting]) -> Proof<'s> {
@@ -147,6 +131,26 @@ impl<'s> Evidence<'s> {
         }
         if lacking.is_empty() { Proof::Complete { again } } else { Proof::Lacking(lacking) }
     }
+}
+
+/// Those of the attempts for one release that must have succeeded.
+///
+/// Required is every expand migration that was attempted for the release, explicit or strong. What removes what
+/// old code needs is not required by the code of its own release, which works before and after it; it counts
+/// where it stands before the rollout and is all that the release has.
+pub(super) fn required<'s>(tried: &[&'s Sighting]) -> Vec<&'s Sighting> {
+    let of_phase = |phase: MigrationPhase| {
+        let required = move |s: &&&'s Sighting| {
+            let attempt = s.attempt();
+            attempt.phase == phase
+                && attempt.may_deny()
+                && (phase == MigrationPhase::Expand
+                    || !attempt.facts.ordering.has(HookPhase::PostSync))
+        };
+        tried.iter().filter(required).copied().collect::<Vec<_>>()
+    };
+    let expanding = of_phase(MigrationPhase::Expand);
+    if expanding.is_empty() { of_phase(MigrationPhase::Contract) } else { expanding }
 }
 
 /// Whether two attempts were made for one release.

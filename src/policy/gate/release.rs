@@ -169,6 +169,11 @@ impl<'w> Releases<'w> {
         releases
     }
 
+    /// Names of the containers that carry the app's image.
+    pub fn containers(&self) -> &[&'w str] {
+        &self.containers
+    }
+
     /// Whether both run the same releases, in whatever containers.
     pub fn are(&self, others: &Releases<'_>) -> bool {
         let has = |list: &[Release<'_>], release: &Release<'_>| {

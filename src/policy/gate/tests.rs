@@ -11,6 +11,7 @@ use crate::domain::role::{Confidence, MigrationPhase};
 use crate::domain::workload::WorkloadKind;
 use crate::policy::sample::workload;
 
+mod accounts;
 mod contracts;
 mod pairs;
 mod rows;

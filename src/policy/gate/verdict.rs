@@ -24,19 +24,9 @@ pub(super) struct Gate<'s, 'w> {
     pub(super) sure: bool,
 }
 
-impl<'s> Gate<'s, '_> {
+impl<'s, 'w> Gate<'s, 'w> {
     pub(super) fn judge(&self) -> Vec<Judgement<'s>> {
-        let mut images: Vec<&ImageRef> = Vec::new();
-        for sighting in self.evidence.attempts() {
-            if let Some(image) = &sighting.attempt().facts.image
-                && !images.iter().any(|known| known.same_repository(image))
-            {
-                images.push(image);
-            }
-        }
-        let old = self.change.old.map(|old| Releases::of(old, &images));
-        let before = old.unwrap_or_default();
-        let new = Releases::after(&before, self.change.new, &images);
+        let (before, new) = self.releases();
         if self.change.old.is_some() && new.are(&before) {
             return if new.ambiguous { self.ambiguous() } else { Vec::new() };
         }
@@ -59,6 +49,21 @@ impl<'s> Gate<'s, '_> {
             .collect()
     }
 
+    /// What runs now, and what is about to run.
+    pub(super) fn releases(&self) -> (Releases<'w>, Releases<'w>) {
+        let mut images: Vec<&ImageRef> = Vec::new();
+        for sighting in self.evidence.attempts() {
+            if let Some(image) = &sighting.attempt().facts.image
+                && !images.iter().any(|known| known.same_repository(image))
+            {
+                images.push(image);
+            }
+        }
+        let before = self.change.old.map(|old| Releases::of(old, &images)).unwrap_or_default();
+        let new = Releases::after(&before, self.change.new, &images);
+        (before, new)
+    }
+
     /// Nothing tells which container carries the app's image, so nothing is judged where any image changes.
     fn ambiguous(&self) -> Vec<Judgement<'s>> {
         let images = |workload: &Workload<'_>| WorkloadFacts::of(workload, "").images;
@@ -75,16 +80,16 @@ impl<'s> Gate<'s, '_> {
     }
 
     /// A floating tag proves nothing either way, and is WG303's to report; a token decides without it.
-    fn is_floating(&self, release: &Release<'_>) -> bool {
+    pub(super) fn is_floating(&self, release: &Release<'_>) -> bool {
         release.token.is_none()
             && release.image.as_ref().is_none_or(|image| self.policy.is_floating(image))
     }
 
-    fn compare(&self, release: &Release<'_>, attempt: &Attempt) -> Match {
+    pub(super) fn compare(&self, release: &Release<'_>, attempt: &Attempt) -> Match {
         release.compare(&attempt.facts, attempt.image_id.as_deref(), self.policy)
     }
 
-    fn verdict(&self, release: &Release<'_>, running: &[Release<'_>]) -> Verdict<'s> {
+    pub(super) fn verdict(&self, release: &Release<'_>, running: &[Release<'_>]) -> Verdict<'s> {
         if let Some(contract) = self.excluded_by(release, true) {
             return Verdict::Excluded(contract);
         }
