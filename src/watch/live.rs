@@ -31,6 +31,7 @@ pub(super) struct History {
 #[derive(Clone)]
 pub struct LiveReader {
     client: Client,
+    bound: Duration,
 }
 
 impl fmt::Debug for LiveReader {
@@ -42,8 +43,9 @@ impl fmt::Debug for LiveReader {
 impl Live for LiveReader {
     fn read(&self, question: Question) -> LiveReading<'_> {
         Box::pin(async move {
-            timeout(BOUND, Box::pin(self.answer(question))).await.unwrap_or_else(|_elapsed| {
-                Err(Unread(format!("the API server did not answer within {} s", BOUND.as_secs())))
+            timeout(self.bound, Box::pin(self.answer(question))).await.unwrap_or_else(|_elapsed| {
+                let bound = self.bound.as_secs();
+                Err(Unread(format!("the API server did not answer within {bound} s")))
             })
         })
     }
@@ -52,7 +54,12 @@ impl Live for LiveReader {
 impl LiveReader {
     /// `client` must not repeat requests by itself: there is no time for that.
     pub(super) const fn new(client: Client) -> Self {
-        Self { client }
+        Self::within(client, BOUND)
+    }
+
+    /// A reader for whom no API server waits, but a person.
+    pub const fn within(client: Client, bound: Duration) -> Self {
+        Self { client, bound }
     }
 
     async fn answer(&self, question: Question) -> Result<Reading, Unread> {
