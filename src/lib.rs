@@ -23,3 +23,4 @@ pub mod policy;
 pub mod server;
 #[cfg(feature = "serve")]
 pub mod watch;
+pub mod why;

@@ -12,6 +12,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("engine", &["admission", "cluster", "domain", "policy"]),
     ("admission", &["cluster", "domain", "engine", "policy"]),
     ("check", &["admission", "cluster", "domain", "engine", "policy"]),
+    ("why", &["admission", "cluster", "domain", "engine", "policy"]),
     ("certs", &[]),
     ("server", &["admission", "cluster", "domain", "engine", "policy"]),
     ("watch", &["cluster", "domain", "policy", "server"]),
@@ -27,6 +28,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "policy",
             "server",
             "watch",
+            "why",
         ],
     ),
 ];
