@@ -6,6 +6,8 @@ mod check;
 mod rules;
 #[cfg(feature = "serve")]
 mod serve;
+#[cfg(feature = "serve")]
+mod why;
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -32,6 +34,11 @@ enum Command {
     /// Serve the admission webhook.
     #[cfg(feature = "serve")]
     Serve(Box<serve::Arguments>),
+    /// Tell why a workload may or may not roll out, or decide on a recorded review once more.
+    ///
+    /// Exit status 0: it would be admitted; 1: it would be held; 2: it could not be told.
+    #[cfg(feature = "serve")]
+    Why(why::Arguments),
     /// Make a throw-away CA and server certificate for development.
     #[cfg(feature = "serve")]
     Certs(certs::Arguments),
@@ -49,6 +56,8 @@ enum Output {
 
 /// Nothing to complain about.
 const SUCCESS: u8 = 0;
+/// Something is refused or held.
+const REFUSED: u8 = 1;
 /// The command could not do its work.
 const COULD_NOT: u8 = 2;
 
@@ -68,12 +77,15 @@ enum CliError {
     Serve(#[from] serve::Error),
     #[cfg(feature = "serve")]
     #[error(transparent)]
+    Why(#[from] why::Error),
+    #[cfg(feature = "serve")]
+    #[error(transparent)]
     Certs(#[from] crate::certs::CertsError),
 }
 
 impl Cli {
-    /// Runs the command and says how it ended: 0 if all is well, 1 if `check` refuses something, 2 if the
-    /// command could not do its work.
+    /// Runs the command and says how it ended: 0 if all is well, 1 if something is refused or held, 2 if the command
+    /// could not do its work.
     pub fn run(self) -> ExitCode {
         let outcome = match self.command {
             Command::Check(arguments) => arguments.run(),
@@ -81,6 +93,8 @@ impl Cli {
             Command::Rules(arguments) => arguments.run(),
             #[cfg(feature = "serve")]
             Command::Serve(arguments) => arguments.run(),
+            #[cfg(feature = "serve")]
+            Command::Why(arguments) => arguments.run(),
             #[cfg(feature = "serve")]
             Command::Certs(arguments) => arguments.run(),
         };

@@ -4,13 +4,10 @@ use std::io::IsTerminal;
 
 use clap::{Args, ValueEnum};
 
-use super::{COULD_NOT, CliError, Output, SUCCESS, print};
+use super::{COULD_NOT, CliError, Output, REFUSED, SUCCESS, print};
 use crate::check::load::{self, Bundle, LoadError};
 use crate::check::{Report, check, output};
 use crate::policy::{Effect, Policy};
-
-/// Something is refused.
-const FOUND: u8 = 1;
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
@@ -71,7 +68,7 @@ impl Arguments {
         } else if count(Effect::Deny) > 0
             || (self.fail_on == FailOn::Warn && count(Effect::Warn) > 0)
         {
-            FOUND
+            REFUSED
         } else {
             SUCCESS
         }

@@ -11,11 +11,11 @@ fn wavegate(arguments: &[&str]) -> Command {
     command
 }
 
-fn run(arguments: &[&str]) -> Output {
+pub(crate) fn run(arguments: &[&str]) -> Output {
     wavegate(arguments).output().unwrap()
 }
 
-fn with_input(arguments: &[&str], input: &str) -> Output {
+pub(crate) fn with_input(arguments: &[&str], input: &str) -> Output {
     let mut child = wavegate(arguments)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -26,15 +26,15 @@ fn with_input(arguments: &[&str], input: &str) -> Output {
     child.wait_with_output().unwrap()
 }
 
-fn stdout(output: &Output) -> &str {
+pub(crate) fn stdout(output: &Output) -> &str {
     std::str::from_utf8(&output.stdout).unwrap()
 }
 
-fn stderr(output: &Output) -> &str {
+pub(crate) fn stderr(output: &Output) -> &str {
     std::str::from_utf8(&output.stderr).unwrap()
 }
 
-fn json(output: &Output) -> Value {
+pub(crate) fn json(output: &Output) -> Value {
     serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {output:?}"))
 }
 

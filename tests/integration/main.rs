@@ -19,3 +19,5 @@ mod lookalikes;
 mod retention;
 mod reviews;
 mod wait_for_db;
+#[cfg(feature = "serve")]
+mod why;
