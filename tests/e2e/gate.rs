@@ -43,7 +43,7 @@ fn becomes_recorded(shop: &Application<'_>, want: &[(&str, &str)]) {
 }
 
 /// The same of a namespace.
-fn becomes_recorded_in(namespace: &Namespace<'_>, want: &[(&str, &str)]) {
+pub(crate) fn becomes_recorded_in(namespace: &Namespace<'_>, want: &[(&str, &str)]) {
     recorded(&|| namespace.kubectl(), want);
 }
 
@@ -97,6 +97,6 @@ fn wait_for(shop: &Application<'_>, what: &str, condition: &str) {
 }
 
 /// Waits until nothing is held any more that kubectl does.
-fn passes_in_time(what: &str, mut attempt: impl FnMut() -> crate::cluster::Output) {
+pub(crate) fn passes_in_time(what: &str, mut attempt: impl FnMut() -> crate::cluster::Output) {
     eventually(what, BOUND, || attempt().status.success().then_some(()));
 }

@@ -24,3 +24,4 @@ mod proxy;
 mod ratchet;
 mod recipe;
 mod records;
+mod why;

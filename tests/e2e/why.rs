@@ -1,0 +1,159 @@
+//! `wavegate why` against a real API server: what it answers is what the webhook then does.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde_json::{Value, json};
+
+use crate::cluster::{Namespace, Output};
+use crate::gate::manifests::{app, migration, named};
+use crate::gate::{becomes_recorded_in, passes_in_time};
+use crate::guard::{codes, enforcing, guarded, verdict};
+
+/// Runs `wavegate why` as a user with this kubeconfig.
+fn why(kubeconfig: &Path, arguments: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_wavegate"));
+    command.arg("why").args(arguments).arg("--kubeconfig").arg(kubeconfig);
+    let output = command.env_clear().output().expect("wavegate");
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    Output { status: output.status, stdout: text(&output.stdout), stderr: text(&output.stderr) }
+}
+
+fn ask(namespace: &Namespace<'_>, arguments: &[&str]) -> Output {
+    let (control_plane, _) = guarded();
+    why(control_plane.kubeconfig(), &[arguments, &["-n", namespace.name()]].concat())
+}
+
+fn apply(namespace: &Namespace<'_>, object: &Value) -> Output {
+    namespace.kubectl().args(["apply", "--filename=-"]).stdin(object.to_string()).run()
+}
+
+#[track_caller]
+fn says(output: &Output, status: i32, parts: &[&str]) {
+    assert_eq!(output.status.code(), Some(status), "{}{}", output.stdout, output.stderr);
+    let said = format!("{}{}", output.stdout, output.stderr);
+    let flat = said.split_whitespace().collect::<Vec<_>>().join(" ");
+    for part in parts {
+        assert!(flat.contains(part), "{part:?} is not in {said}");
+    }
+}
+
+/// v1 migrated and runs, and v2's migration failed.
+fn with_a_failed_migration(test: &str) -> Namespace<'static> {
+    let namespace = enforcing(test);
+    for object in [migration("v1", "succeed"), app("v1")] {
+        passes_in_time("v1 is applied", || apply(&namespace, &object));
+    }
+    becomes_recorded_in(&namespace, &[("v1", "Succeeded")]);
+    let next = named(migration("v2", "fail"), "shop-migrate-v2");
+    passes_in_time("v2's migration is applied", || apply(&namespace, &next));
+    becomes_recorded_in(&namespace, &[("v1", "Succeeded"), ("v2", "Failed")]);
+    namespace
+}
+
+#[test]
+fn a_held_rollout_is_explained_as_the_webhook_holds_it() {
+    let namespace = with_a_failed_migration("why::held");
+    let name = namespace.name();
+    let v2 = ask(&namespace, &["deployment/shop-api", "--image", "example.com/shop/api:v2"]);
+    let logs = format!("kubectl logs -n {name} job/shop-migrate-v2");
+    let back =
+        format!("kubectl set image -n {name} deployment/shop-api app=example.com/shop/api:v1");
+    says(
+        &v2,
+        1,
+        &[
+            "example.com/shop/api:v2 is held",
+            "is labelled wavegate.dev/mode: enforce",
+            "both use the image repository example.com/shop/api",
+            "shop-migrate-v2 BackoffLimitExceeded; holds: it must succeed",
+            &logs,
+            "or go back to a release that is proven: example.com/shop/api:v1",
+            &back,
+        ],
+    );
+    assert!(v2.stdout.lines().all(|line| line.len() <= 120), "{}", v2.stdout);
+    let held = apply(&namespace, &app("v2"));
+    assert_eq!(verdict(&held).denied, codes(&["WG302"]));
+
+    let arguments = ["deploy", "shop-api", "--image", "example.com/shop/api:v2", "-o", "json"];
+    let document: Value = serde_json::from_str(&ask(&namespace, &arguments).stdout).expect("JSON");
+    let message = document["verdict"]["enforced"]["message"].as_str().expect("a denial");
+    assert!(held.stderr.contains(message), "{message} is not what was answered: {}", held.stderr);
+    assert_eq!(document["proven"][0]["image"], "example.com/shop/api:v1");
+    assert_eq!(document["evidence"][1]["job_exists"], true);
+
+    let v1 = ask(&namespace, &["deployment/shop-api", "--image", "example.com/shop/api:v1"]);
+    says(&v1, 0, &["example.com/shop/api:v1 is admitted"]);
+    let current = ask(&namespace, &["deployment/shop-api"]);
+    says(
+        &current,
+        0,
+        &["applying again what runs always passes", "--image example.com/shop/api:v2"],
+    );
+}
+
+#[test]
+fn what_cannot_be_told_says_what_to_do() {
+    let namespace = with_a_failed_migration("why::untold");
+    let name = namespace.name();
+    let unknown = ask(&namespace, &["deployment/nobody"]);
+    says(
+        &unknown,
+        2,
+        &["there is no Deployment nobody in namespace", "kubectl get deployments -n"],
+    );
+    let (control_plane, _) = guarded();
+    let nowhere = why(control_plane.kubeconfig(), &["deploy/x", "-n", "no-such-namespace"]);
+    says(&nowhere, 2, &["there is no namespace no-such-namespace"]);
+
+    let limited = limited_kubeconfig(&namespace);
+    let forbidden = why(&limited, &["deployment/shop-api", "-n", name]);
+    says(&forbidden, 2, &["you may not list jobs in namespace", "kubectl auth can-i list jobs"]);
+    let rule = json!({"apiGroups": ["batch", "apps", "wavegate.dev"], "resources": ["*"], "verbs": ["list"]});
+    let patch = json!([{"op": "add", "path": "/rules/-", "value": rule}]).to_string();
+    let patch = ["patch", "role", "limited", "--type=json", "--patch", &patch];
+    namespace.kubectl().args(patch).ok();
+    passes_in_time("the namespace itself need not be read", || {
+        let output = why(&limited, &["deployment/shop-api"]);
+        assert!(!output.status.success() || output.stdout.contains("you may not get namespaces"));
+        output
+    });
+
+    let dead = rewritten(control_plane.kubeconfig(), "dead", |kubeconfig| {
+        kubeconfig["clusters"][0]["cluster"]["server"] = json!("https://127.0.0.1:1");
+    });
+    says(
+        &why(&dead, &["deploy/x", "-n", name]),
+        2,
+        &["https://127.0.0.1:1 does not answer", "refused"],
+    );
+}
+
+/// A kubeconfig of an account that may get Deployments, whose context names the namespace.
+fn limited_kubeconfig(namespace: &Namespace<'_>) -> PathBuf {
+    let kubectl = || namespace.kubectl();
+    kubectl().args(["create", "serviceaccount", "limited"]).ok();
+    kubectl()
+        .args(["create", "role", "limited", "--verb=get,list", "--resource=deployments.apps"])
+        .ok();
+    let account = format!("--serviceaccount={}:limited", namespace.name());
+    kubectl().args(["create", "rolebinding", "limited", "--role=limited", &account]).ok();
+    let token = kubectl().args(["create", "token", "limited"]).ok();
+    let (control_plane, _) = guarded();
+    rewritten(control_plane.kubeconfig(), namespace.name(), |kubeconfig| {
+        kubeconfig["users"][0]["user"] = json!({"token": token.trim()});
+        kubeconfig["contexts"][0]["context"]["namespace"] = json!(namespace.name());
+    })
+}
+
+/// A kubeconfig with a change, in a file of its own.
+fn rewritten(kubeconfig: &Path, name: &str, change: impl FnOnce(&mut Value)) -> PathBuf {
+    let (control_plane, _) = guarded();
+    let text = std::fs::read(kubeconfig).expect("a kubeconfig");
+    let mut kubeconfig: Value = serde_json::from_slice(&text).expect("JSON");
+    change(&mut kubeconfig);
+    let path = control_plane.directory().join(format!("why-{name}.kubeconfig"));
+    std::fs::write(&path, kubeconfig.to_string()).expect("a file");
+    path
+}
