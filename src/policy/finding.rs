@@ -111,9 +111,8 @@ impl Finding {
 
     /// Says that what it rests on could not be confirmed.
     pub(crate) fn doubt(&mut self, reason: &str) {
-        self.problem
-            .message
-            .push_str(&format!(" (as last seen: {reason}, which is not your fault)"));
+        let told = &self.problem.message;
+        self.problem.message = format!("{told} (as last seen: {reason}, which is not your fault)");
     }
 
     /// The rule.

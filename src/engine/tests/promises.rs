@@ -336,7 +336,7 @@ impl Oracle {
                 safe_from: attempt.safe_from.clone(),
                 outcome: sighting.outcome(),
                 created: attempt.created.as_second(),
-                ended: attempt.completed.map_or(i64::MAX, |ended| ended.as_second()),
+                ended: attempt.completed.map_or(i64::MAX, Timestamp::as_second),
             }
         };
         let facts = state.attempts().of_namespace("shop").map(fact).collect();

@@ -106,21 +106,9 @@ impl<'s, 'w> Gate<'s, 'w> {
             return contract.map_or(Verdict::RanHere, |c| Verdict::Excluded(c.attempt()));
         }
         if let Proof::Lacking(lacking) = proof {
-            return self.lacking(&lacking);
+            return held_by(&lacking);
         }
         self.nothing_ran(release, running)
-    }
-
-    /// What keeps required migrations from being proven: one that runs before one that ended.
-    fn lacking(&self, lacking: &[&'s Sighting]) -> Verdict<'s> {
-        let running = lacking.iter().find(|s| s.outcome() == Outcome::Running);
-        match running.or(lacking.first()) {
-            Some(sighting) if sighting.outcome() == Outcome::Running => {
-                Verdict::Running(sighting.attempt())
-            }
-            Some(sighting) => Verdict::Ended(sighting.attempt(), sighting.outcome()),
-            None => Verdict::NotMigrated,
-        }
     }
 
     /// Nothing that must succeed was attempted for the release.
@@ -214,12 +202,12 @@ impl<'s, 'w> Gate<'s, 'w> {
                 let attempt = sighting.attempt();
                 let expands = attempt.phase == MigrationPhase::Expand && attempt.may_deny();
                 let of_old = self.compare(old, attempt) == Match::Same;
-                let known = |known: &&Attempt| known.migration == attempt.migration;
                 let attempted = self.evidence.attempts().iter().any(|s| {
                     s.attempt().migration == attempt.migration
                         && self.compare(release, s.attempt()) == Match::Same
                 });
-                if expands && of_old && !attempted && !missing.iter().any(|m| known(&m)) {
+                let known = missing.iter().any(|known| known.migration == attempt.migration);
+                if expands && of_old && !attempted && !known {
                     missing.push(attempt);
                 }
             }
@@ -259,5 +247,17 @@ impl<'s, 'w> Gate<'s, 'w> {
         self.state.attempts().tied(upstream, &ties, &images).iter().any(|s| {
             s.outcome() == Outcome::Succeeded && self.compare(release, s.attempt()) == Match::Same
         })
+    }
+}
+
+/// What keeps required migrations from being proven: one that runs before one that ended.
+fn held_by<'s>(lacking: &[&'s Sighting]) -> Verdict<'s> {
+    let running = lacking.iter().find(|s| s.outcome() == Outcome::Running);
+    match running.or(lacking.first()) {
+        Some(sighting) if sighting.outcome() == Outcome::Running => {
+            Verdict::Running(sighting.attempt())
+        }
+        Some(sighting) => Verdict::Ended(sighting.attempt(), sighting.outcome()),
+        None => Verdict::NotMigrated,
     }
 }

@@ -11,7 +11,7 @@ declare_rule! {
     ///
     /// A contract Job is created while a pod or a workload of its app runs a release that was not proven at or
     /// after the oldest release that works after the contract: the one in `wavegate.dev/contract-safe-from`,
-    /// else the contract's own. A contract may stand in any phase: in PostSync the old pods of its own release
+    /// else the contract's own. A contract may stand in any phase: in `PostSync` the old pods of its own release
     /// are gone. Only a declared contract is refused.
     ///
     /// # Why it matters

@@ -14,7 +14,7 @@ declare_rule! {
     ///
     /// # Why it matters
     ///
-    /// Argo CD applies ServiceAccounts and ConfigMaps in the Sync phase, after the hooks of PreSync. On the
+    /// Argo CD applies ServiceAccounts and ConfigMaps in the Sync phase, after the hooks of `PreSync`. On the
     /// first install the Job's pod cannot start, and the sync waits for it until the deadline.
     ///
     /// # Example

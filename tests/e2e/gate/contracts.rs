@@ -21,7 +21,7 @@ fn contract(tag: &str, hook: &str, safe_from: Option<&str>) -> Value {
     }
 }
 
-fn with(tag: &str, contract: Value) -> Vec<(&'static str, String)> {
+fn with(tag: &str, contract: &Value) -> Vec<(&'static str, String)> {
     let mut objects = release(tag, "succeed");
     objects.push(("contract.json", contract.to_string()));
     objects
@@ -50,11 +50,11 @@ fn gone(shop: &Application<'_>, tag: &str) {
 #[test]
 fn a_contract_in_presync_waits_for_its_safe_release() {
     let shop = shop("contracts::presync");
-    shop.commit(with("v3", contract("v3", "PreSync", None)));
+    shop.commit(with("v3", &contract("v3", "PreSync", None)));
     let operation = shop.sync(&Sync::full());
     held_at(&operation, "Job", "shop-contract", "WG307", "(example.com/shop/api:v2)");
     assert!(image_of(&shop, "shop-api").ends_with(":v2"));
-    shop.commit(with("v3", contract("v3", "PreSync", Some("v2"))));
+    shop.commit(with("v3", &contract("v3", "PreSync", Some("v2"))));
     succeeds(&shop.sync(&Sync::full()));
     assert!(image_of(&shop, "shop-api").ends_with(":v3"));
 }
@@ -62,7 +62,7 @@ fn a_contract_in_presync_waits_for_its_safe_release() {
 #[test]
 fn a_contract_in_postsync_follows_the_rollout_and_bars_the_way_back() {
     let shop = shop("contracts::postsync");
-    shop.commit(with("v3", contract("v3", "PostSync", None)));
+    shop.commit(with("v3", &contract("v3", "PostSync", None)));
     let operation = shop.sync(&Sync::full());
     // The last old pods may still be ending when Argo CD takes the rollout for healthy.
     if operation.phase != Phase::Succeeded {
