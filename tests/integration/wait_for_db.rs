@@ -192,8 +192,9 @@ fn what_cannot_be_waited_for_never_breaks_the_migration() {
 #[test]
 fn it_ends_as_soon_as_the_database_accepts_connections() {
     let programs = busybox();
-    // Reserved and released: nothing listens until the thread below does.
-    let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    // Reserved and released: nothing listens until the line below does. On an address of its own, since on
+    // 127.0.0.1 any other connection may be given the port meanwhile.
+    let address = TcpListener::bind("127.77.19.3:0").unwrap().local_addr().unwrap();
     let annotations = json!({"wavegate.dev/database": address.to_string()});
     let container = container(&json!([]), &annotations, 30);
     let started = Instant::now();
