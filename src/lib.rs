@@ -4,8 +4,8 @@
 //! its database migration has completed, and a migration cannot run in a way that is unsafe to fail.
 //!
 //! ```text
-//! domain   <- cluster <- policy <- engine, admission <- check | server <- watch <- cli <- main
-//! (words)     (state)    (rules)   (decide, wire)       (offline | I/O, feature `serve`)
+//! domain   <- cluster <- policy <- engine, admission <- check, why | server <- watch <- cli <- main
+//! (words)     (state)    (rules)   (decide, wire)       (pure      | I/O, feature `serve`)
 //! ```
 //!
 //! A reader follows a request in one direction: bytes, [`admission::Admission`], [`engine::Decision`], bytes.
