@@ -220,7 +220,7 @@ impl Attempt {
     pub fn record_spec(&self) -> RecordSpec {
         let ties = &self.facts.ties;
         let image = self.facts.image.as_ref();
-        let repository = || image.map(ImageRef::repository);
+        let repository = || image.map(|image| image.repository().to_owned());
         RecordSpec {
             app: ties.app.clone().or_else(repository).unwrap_or_default(),
             migration: self.migration.name.clone(),

@@ -67,7 +67,7 @@ pub fn pair(
         return None;
     }
     if workload.images.iter().any(|other| other.same_repository(image)) {
-        return Some(PairReason::Repository(image.repository()));
+        return Some(PairReason::Repository(image.repository().to_owned()));
     }
     let same_tag = |other: &ImageRef| {
         other.digest().is_none() && image.digest().is_none() && other.tag() == image.tag()

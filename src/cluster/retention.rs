@@ -126,7 +126,7 @@ fn groups<'s>(attempts: &[&'s Sighting]) -> HashMap<GroupKey<'s>, Vec<usize>> {
     for (at, sighting) in attempts.iter().enumerate() {
         let attempt = sighting.attempt();
         let ties = &attempt.facts.ties;
-        let repository = || attempt.facts.image.as_ref().map(ImageRef::repository);
+        let repository = || attempt.facts.image.as_ref().map(|i| i.repository().to_owned());
         let app = ties.app.clone().or_else(repository).unwrap_or_default();
         let key = (app, ties.application.as_deref(), ties.instance.as_deref(), &*attempt.migration);
         groups.entry(key).or_default().push(at);

@@ -2,6 +2,7 @@
 //!
 //! Source: `distribution/reference` (`regexp.go`, `normalize.go`), which containerd and the kubelet use.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use thiserror::Error;
@@ -17,10 +18,12 @@ const MAX_TAG: usize = 128;
 /// A parsed image reference, in its normal form: `nginx` is `docker.io/library/nginx`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct ImageRef {
-    domain: String,
-    path: String,
-    tag: Option<String>,
-    digest: Option<String>,
+    /// Domain and path, which fit [`MAX_NAME`], and after them what there is of `:` and a tag, `@` and a digest.
+    text: Box<str>,
+    domain: u8,
+    repository: u8,
+    /// 0 if there is no tag: none is empty.
+    tag: u8,
 }
 
 /// Why a text is no image reference.
@@ -72,8 +75,8 @@ impl ImageRef {
             None => (remainder, None),
         };
         let path = match (domain, path.contains('/')) {
-            (DEFAULT_DOMAIN, false) => format!("{OFFICIAL_PREFIX}{path}"),
-            _ => path.to_owned(),
+            (DEFAULT_DOMAIN, false) => Cow::Owned(format!("{OFFICIAL_PREFIX}{path}")),
+            _ => Cow::Borrowed(path),
         };
         if !is_domain(domain) {
             return Err(ImageError::Domain);
@@ -81,45 +84,70 @@ impl ImageRef {
         if !path.split('/').all(is_path_component) {
             return Err(ImageError::Repository);
         }
-        if domain.len() + 1 + path.len() > MAX_NAME {
-            return Err(ImageError::TooLong);
-        }
-        Ok(Self { domain: domain.to_owned(), path, tag, digest })
+        Self::of_parts(domain, &path, tag, digest)
+    }
+
+    fn of_parts(
+        domain: &str,
+        path: &str,
+        tag: Option<&str>,
+        digest: Option<&str>,
+    ) -> Result<Self, ImageError> {
+        let length = |length: usize| u8::try_from(length).map_err(|_| ImageError::TooLong);
+        let mut parts = vec![domain, "/", path];
+        let repository = length(parts.iter().map(|part| part.len()).sum())?;
+        parts.extend(tag.into_iter().flat_map(|tag| [":", tag]));
+        parts.extend(digest.into_iter().flat_map(|digest| ["@", digest]));
+        Ok(Self {
+            text: parts.concat().into_boxed_str(),
+            domain: length(domain.len())?,
+            repository,
+            tag: length(tag.unwrap_or_default().len())?,
+        })
     }
 
     /// Registry host, with its port.
     pub fn domain(&self) -> &str {
-        &self.domain
+        self.text.get(..self.domain.into()).unwrap_or_default()
     }
 
     /// Repository without the registry, such as `library/nginx`.
     pub fn path(&self) -> &str {
-        &self.path
+        let from = usize::from(self.domain) + 1;
+        self.text.get(from..self.repository.into()).unwrap_or_default()
     }
 
     /// Tag as written.
     pub fn tag(&self) -> Option<&str> {
-        self.tag.as_deref()
+        let tag = self.rest().strip_prefix(':')?;
+        tag.get(..self.tag.into())
     }
 
     /// Digest as written; where there is one it decides and the tag is only a comment.
     pub fn digest(&self) -> Option<&str> {
-        self.digest.as_deref()
+        let rest = self.rest();
+        let tag = if self.tag == 0 { 0 } else { usize::from(self.tag) + 1 };
+        rest.get(tag..)?.strip_prefix('@')
     }
 
     /// Registry and repository, such as `docker.io/myapp/api`.
-    pub fn repository(&self) -> String {
-        format!("{}/{}", self.domain, self.path)
+    pub fn repository(&self) -> &str {
+        self.text.get(..self.repository.into()).unwrap_or_default()
+    }
+
+    /// What comes after the repository.
+    fn rest(&self) -> &str {
+        self.text.get(self.repository.into()..).unwrap_or_default()
     }
 
     /// Whether both name the same repository of the same registry.
     pub fn same_repository(&self, other: &Self) -> bool {
-        self.domain == other.domain && self.path == other.path
+        self.domain == other.domain && self.repository() == other.repository()
     }
 
     /// How a comparison of two references of one repository ends.
     pub fn compare(&self, other: &Self) -> Comparison {
-        match (&self.digest, &other.digest) {
+        match (self.digest(), other.digest()) {
             (Some(left), Some(right)) => Comparison::of(left == right),
             (None, None) => Comparison::of(self.tag_or_latest() == other.tag_or_latest()),
             // Which digest a tag means is only known where the image ran.
@@ -129,7 +157,7 @@ impl ImageRef {
 
     /// The tag that the container runtime pulls.
     pub fn tag_or_latest(&self) -> &str {
-        self.tag.as_deref().unwrap_or("latest")
+        self.tag().unwrap_or("latest")
     }
 }
 
@@ -152,21 +180,15 @@ impl Comparison {
 
 impl fmt::Display for ImageRef {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.domain != DEFAULT_DOMAIN {
-            write!(f, "{}/", self.domain)?;
+        if self.domain() != DEFAULT_DOMAIN {
+            return f.write_str(&self.text);
         }
-        f.write_str(match (self.domain.as_str(), self.path.strip_prefix(OFFICIAL_PREFIX)) {
+        f.write_str(match self.path().strip_prefix(OFFICIAL_PREFIX) {
             // A path such as `library/a/b` keeps its prefix: without it, it would read back as `a/b`.
-            (DEFAULT_DOMAIN, Some(short)) if !short.contains('/') => short,
-            _ => &self.path,
+            Some(short) if !short.contains('/') => short,
+            _ => self.path(),
         })?;
-        if let Some(tag) = &self.tag {
-            write!(f, ":{tag}")?;
-        }
-        if let Some(digest) = &self.digest {
-            write!(f, "@{digest}")?;
-        }
-        Ok(())
+        f.write_str(self.rest())
     }
 }
 
@@ -240,16 +262,16 @@ fn is_path_component(component: &str) -> bool {
     }
 }
 
-fn parse_tag(text: &str) -> Result<String, ImageError> {
+fn parse_tag(text: &str) -> Result<&str, ImageError> {
     let word = |b: &u8| b.is_ascii_alphanumeric() || *b == b'_';
     let bytes = text.as_bytes();
     let valid = bytes.len() <= MAX_TAG
         && bytes.first().is_some_and(word)
         && bytes.iter().all(|b| word(b) || matches!(b, b'.' | b'-'));
-    valid.then(|| text.to_owned()).ok_or(ImageError::Tag)
+    valid.then_some(text).ok_or(ImageError::Tag)
 }
 
-fn parse_digest(text: &str) -> Result<String, ImageError> {
+fn parse_digest(text: &str) -> Result<&str, ImageError> {
     let (algorithm, hex) = text.split_once(':').ok_or(ImageError::Digest)?;
     let component = |part: &str| {
         let bytes = part.as_bytes();
@@ -266,7 +288,7 @@ fn parse_digest(text: &str) -> Result<String, ImageError> {
         && hex.len() >= 32
         && hex_length.is_none_or(|length| hex.len() == length)
         && hex.bytes().all(|b| b.is_ascii_hexdigit());
-    valid.then(|| text.to_owned()).ok_or(ImageError::Digest)
+    valid.then_some(text).ok_or(ImageError::Digest)
 }
 
 fn is_image_id(text: &str) -> bool {

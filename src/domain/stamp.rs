@@ -52,7 +52,7 @@ impl Stamps {
             (keys::STAMP_TEMPLATE, template_hash(template, injected)),
         ];
         let app = job.key(keys::APP).map(|found| found.value.to_owned());
-        let repository = || Some(job.image()?.ok()?.repository());
+        let repository = || Some(job.image()?.ok()?.repository().to_owned());
         annotations.extend(app.or_else(repository).map(|app| (keys::STAMP_APP, app)));
         annotations.extend(injected.map(|name| (keys::STAMP_INJECTED, name.to_owned())));
         Self { tracked: true, annotations }

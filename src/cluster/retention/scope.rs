@@ -66,7 +66,7 @@ struct Identities<'s> {
 /// The sets of attempts that a workload of this namespace can be judged by: one for each way in which the attempts
 /// are tied, and for a workload that says less than they do.
 pub(super) fn scopes(attempts: &[&Sighting]) -> Vec<Scope> {
-    let mut repositories: BTreeMap<String, Identities<'_>> = BTreeMap::new();
+    let mut repositories: BTreeMap<&str, Identities<'_>> = BTreeMap::new();
     for sighting in attempts {
         let facts = &sighting.attempt().facts;
         let repository = facts.image.as_ref().map(ImageRef::repository).unwrap_or_default();
