@@ -12,6 +12,7 @@ pub mod retention;
 pub(crate) mod sample;
 mod shared;
 mod state;
+mod tie;
 
 pub use crate::domain::reference::{Reference, ReferenceKind};
 pub use attempt::{Attempt, AttemptError};

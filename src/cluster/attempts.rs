@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::attempt::Attempt;
 use super::state::{Ties, WorkloadFacts};
+use super::tie::{ByTie, Tie};
 use crate::domain::image::ImageRef;
 use crate::domain::outcome::Outcome;
 
@@ -32,7 +33,7 @@ pub struct Attempts {
 struct NamespaceAttempts {
     /// Behind a pointer each: a map has room to spare, and a copied namespace copies no attempt.
     by_uid: HashMap<Arc<str>, Arc<Sighting>>,
-    by_tie: HashMap<Tie, Vec<Arc<str>>>,
+    by_tie: ByTie,
 }
 
 /// Attempts with the same tie that are looked at for what they have in common with a new one.
@@ -76,24 +77,6 @@ impl Sighting {
     /// Whether it has a record at all.
     pub fn has_record(&self) -> bool {
         self.record
-    }
-}
-
-/// What can tie an attempt to a workload: a necessary condition of each way to pair them.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-enum Tie {
-    App(Box<str>),
-    Repository(Box<str>),
-    Scope(Box<str>),
-}
-
-impl Tie {
-    fn of(ties: &Ties, images: &[ImageRef]) -> Vec<Self> {
-        let app = ties.app.iter().map(|app| Self::App(app.as_str().into()));
-        let repository = |image: &ImageRef| Self::Repository(image.repository().into());
-        let scope = ties.application.iter().chain(&ties.instance);
-        let scope = scope.map(|scope| Self::Scope(scope.as_str().into()));
-        app.chain(images.iter().map(repository)).chain(scope).collect()
     }
 }
 
@@ -223,8 +206,8 @@ impl Attempts {
         images: &[ImageRef],
     ) -> Vec<&'s Sighting> {
         let Some(attempts) = self.namespaces.get(namespace) else { return Vec::new() };
-        let lists = Tie::of(ties, images).into_iter().filter_map(|tie| attempts.by_tie.get(&tie));
-        let found = lists.flatten().filter_map(|uid| Some(&**attempts.by_uid.get(uid)?));
+        let uids = Tie::of(ties, images).flat_map(|tie| attempts.by_tie.get(tie));
+        let found = uids.filter_map(|uid| Some(&**attempts.by_uid.get(uid)?));
         let mut found: Vec<&Sighting> = found.collect();
         found.sort_by_key(|s| (s.attempt.created, s.attempt.uid.as_str()));
         found.dedup_by_key(|s| s.attempt.uid.as_str());
@@ -278,11 +261,7 @@ impl NamespaceAttempts {
             }
             Entry::Vacant(place) => {
                 for tie in Tie::of(&attempt.facts.ties, attempt.facts.image.as_slice()) {
-                    let uids = self.by_tie.entry(tie).or_default();
-                    // An application and an instance are often called the same.
-                    if uids.last() != Some(place.key()) {
-                        uids.push(Arc::clone(place.key()));
-                    }
+                    self.by_tie.add(tie, place.key());
                 }
                 let sighting = Sighting {
                     attempt,
@@ -300,8 +279,7 @@ impl NamespaceAttempts {
     fn share(&self, attempt: &mut Attempt) {
         let facts = &attempt.facts;
         let of_app = Tie::of(&facts.ties, facts.image.as_slice());
-        let lists = of_app.iter().filter_map(|tie| self.by_tie.get(tie));
-        let newest = lists.flat_map(|uids| uids.iter().rev().take(RELATIVES));
+        let newest = of_app.flat_map(|tie| self.by_tie.get(tie).iter().rev().take(RELATIVES));
         let relatives: Vec<&Attempt> =
             newest.filter_map(|uid| Some(&self.by_uid.get(uid)?.attempt)).collect();
         for relative in relatives {
@@ -318,12 +296,7 @@ impl NamespaceAttempts {
         let Some(sighting) = self.by_uid.remove(uid) else { return };
         let facts = &sighting.attempt.facts;
         for tie in Tie::of(&facts.ties, facts.image.as_slice()) {
-            if let Some(uids) = self.by_tie.get_mut(&tie) {
-                uids.retain(|other| **other != *uid);
-                if uids.is_empty() {
-                    self.by_tie.remove(&tie);
-                }
-            }
+            self.by_tie.remove(tie, uid);
         }
     }
 }
