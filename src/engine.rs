@@ -11,6 +11,8 @@ pub mod wait_for_db;
 pub use decision::Decision;
 pub use mutate::{Mutation, mutate};
 
+use std::cell::OnceCell;
+
 use jiff::Timestamp;
 
 use crate::admission::{Admission, Operation, Subject};
@@ -18,7 +20,7 @@ use crate::cluster::{ClusterState, MigrationFacts, PairReason, WorkloadFacts, pa
 use crate::domain::argocd::HookPhase;
 use crate::domain::job::Job;
 use crate::domain::keys;
-use crate::domain::manifest::{CronJobManifest, Metadata};
+use crate::domain::manifest::CronJobManifest;
 use crate::domain::role::{Confidence, Role};
 use crate::domain::workload::Workload;
 use crate::policy::context::Standing;
@@ -67,11 +69,13 @@ pub fn evaluate(
                 evaluate_updated_job(&old, job, policy, &mut decision);
             }
         }
-        (Subject::Workload(_) | Subject::CronJob(_), Operation::Create | Operation::Update) => {
-            evaluate_pod_template(admission, state, policy, &mut decision);
-            if let Subject::Workload(workload) = &admission.subject {
-                gate::judge(admission, workload, state, policy, now, &mut decision);
-            }
+        (Subject::Workload(workload), Operation::Create | Operation::Update) => {
+            let known = Known::new(workload, &admission.namespace);
+            evaluate_workload(admission, &known, state, policy, &mut decision);
+            gate::judge(admission, &known, state, policy, now, &mut decision);
+        }
+        (Subject::CronJob(cron_job), Operation::Create | Operation::Update) => {
+            evaluate_cron_job(admission, cron_job, state, policy, &mut decision);
         }
         (Subject::Unreadable(reason), Operation::Create | Operation::Update) => {
             decision.unreadable = Some(reason.clone());
@@ -170,30 +174,67 @@ fn evaluate_updated_job(old: &Job<'_>, new: &Job<'_>, policy: &Policy, decision:
     groups::JOB_UPDATE.check(policy, decision, |_| true, |check, found| check(old, new, found));
 }
 
-/// Decides on what makes pods from a template for as long as it lives: a workload or a CronJob.
-///
-/// On UPDATE a finding denies only if the old object did not have the same one: what ran yesterday is
-/// applied again today, and a namespace can be switched to enforce without turning anything red.
-fn evaluate_pod_template(
+/// A workload and its facts, which are read once, and only where there is something to compare them with.
+struct Known<'w> {
+    workload: &'w Workload<'w>,
+    namespace: &'w str,
+    facts: OnceCell<WorkloadFacts>,
+}
+
+impl<'w> Known<'w> {
+    fn new(workload: &'w Workload<'w>, namespace: &'w str) -> Self {
+        Self { workload, namespace, facts: OnceCell::new() }
+    }
+
+    fn facts(&self) -> &WorkloadFacts {
+        self.facts.get_or_init(|| WorkloadFacts::of(self.workload, self.namespace))
+    }
+}
+
+fn evaluate_workload(
     admission: &Admission<'_>,
+    workload: &Known<'_>,
     state: &ClusterState,
     policy: &Policy,
     decision: &mut Decision,
 ) {
-    let metadata = admission.subject.metadata();
-    if metadata.is_some_and(Metadata::is_being_deleted) {
+    if workload.workload.manifest.metadata.is_being_deleted() {
         return;
     }
-    let check = |subject: &Subject<'_>, decision: &mut Decision| match subject {
-        Subject::Workload(workload) => {
-            check_workload(workload, &admission.namespace, state, policy, decision);
+    check_workload(workload, state, policy, decision);
+    soften_what_was_so_before(admission, decision, |old, before| {
+        if let Subject::Workload(old) = old {
+            check_workload(&Known::new(old, &admission.namespace), state, policy, before);
         }
-        Subject::CronJob(cron_job) => {
-            check_cron_job(cron_job, &admission.namespace, state, policy, decision);
+    });
+}
+
+fn evaluate_cron_job(
+    admission: &Admission<'_>,
+    cron_job: &CronJobManifest<'_>,
+    state: &ClusterState,
+    policy: &Policy,
+    decision: &mut Decision,
+) {
+    if cron_job.metadata.is_being_deleted() {
+        return;
+    }
+    check_cron_job(cron_job, &admission.namespace, state, policy, decision);
+    soften_what_was_so_before(admission, decision, |old, before| {
+        if let Subject::CronJob(old) = old {
+            check_cron_job(old, &admission.namespace, state, policy, before);
         }
-        Subject::Job(_) | Subject::Unrelated | Subject::Unreadable(_) => {}
-    };
-    check(&admission.subject, decision);
+    });
+}
+
+/// What makes pods from a template lives for long: on UPDATE a finding denies only if the old object did not have
+/// the same one. What ran yesterday is applied again today, and a namespace can be switched to enforce without
+/// turning anything red.
+fn soften_what_was_so_before(
+    admission: &Admission<'_>,
+    decision: &mut Decision,
+    check: impl FnOnce(&Subject<'_>, &mut Decision),
+) {
     if decision.is_allowed() {
         return;
     }
@@ -205,17 +246,16 @@ fn evaluate_pod_template(
 }
 
 fn check_workload(
-    workload: &Workload<'_>,
-    namespace: &str,
+    known: &Known<'_>,
     state: &ClusterState,
     policy: &Policy,
     decision: &mut Decision,
 ) {
+    let (workload, namespace) = (known.workload, known.namespace);
     let pairs = if state.migrations().is_empty() && !state.attempts().has(namespace) {
         Vec::new()
     } else {
-        let facts = WorkloadFacts::of(workload, namespace);
-        pairing::pairs_of(state, &facts, |image| policy.is_floating(image))
+        pairing::pairs_of(state, known.facts(), |image| policy.is_floating(image))
     };
     let standing = match (workload.is_opted_in(), pairs.is_empty()) {
         (true, _) => Standing::OptedIn,

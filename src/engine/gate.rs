@@ -2,13 +2,12 @@
 
 use jiff::Timestamp;
 
-use super::{ARGO_CD_FIELD_MANAGER, Decision, groups, is_server_side_diff};
+use super::{ARGO_CD_FIELD_MANAGER, Decision, Known, groups, is_server_side_diff};
 use crate::admission::{Admission, Operation, Subject};
 use crate::cluster::{ClusterState, ObjectKey, Question};
 use crate::domain::argocd::HookPhase;
 use crate::domain::job::Job;
 use crate::domain::role::MigrationPhase;
-use crate::domain::workload::Workload;
 use crate::policy::context::Standing;
 use crate::policy::gate::{self, Change, Launch};
 use crate::policy::{Context, OnUnknown, Policy};
@@ -17,13 +16,13 @@ use crate::policy::{Context, OnUnknown, Policy};
 /// a namespace without attempts costs one look-up.
 pub(super) fn judge(
     admission: &Admission<'_>,
-    workload: &Workload<'_>,
+    known: &Known<'_>,
     state: &ClusterState,
     policy: &Policy,
     now: Timestamp,
     decision: &mut Decision,
 ) {
-    let namespace = admission.namespace.as_ref();
+    let (namespace, workload) = (known.namespace, known.workload);
     let created = admission.operation == Operation::Create;
     let first = created && admission.is_admitted() && workload.is_opted_in();
     if workload.manifest.metadata.is_being_deleted() || !(first || state.attempts().has(namespace))
@@ -35,7 +34,12 @@ pub(super) fn judge(
         Some(Subject::Workload(old)) => Some(&**old),
         _ => None,
     };
-    let judgements = gate::judge(Change { new: workload, old, namespace }, state, policy, now);
+    let change = Change { new: workload, old, namespace };
+    let judgements = if state.attempts().has(namespace) {
+        gate::judge_knowing(known.facts(), change, state, policy, now)
+    } else {
+        gate::first_install(change, state)
+    };
     let proven = judgements.iter().all(|judgement| judgement.verdict.is_proof());
     if !created && proven && !judgements.is_empty() {
         // A way back that has been gone before is never barred by how the workload is written.

@@ -111,7 +111,19 @@ pub fn judge<'s>(
     policy: &Policy,
     now: Timestamp,
 ) -> Vec<Judgement<'s>> {
-    match gate(change, state, policy, now) {
+    let facts = WorkloadFacts::of(change.new, change.namespace);
+    judge_knowing(&facts, change, state, policy, now)
+}
+
+/// The same with the facts of the new workload, for whoever has them.
+pub fn judge_knowing<'s>(
+    facts: &WorkloadFacts,
+    change: Change<'_>,
+    state: &'s ClusterState,
+    policy: &Policy,
+    now: Timestamp,
+) -> Vec<Judgement<'s>> {
+    match gate(facts, change, state, policy, now) {
         Some(gate) => gate.judge(),
         None => first_install(change, state),
     }
@@ -119,13 +131,15 @@ pub fn judge<'s>(
 
 /// What a change is judged by; `None` where no attempt pairs with either side of it.
 fn gate<'s, 'w>(
+    facts: &WorkloadFacts,
     change: Change<'w>,
     state: &'s ClusterState,
     policy: &'w Policy,
     now: Timestamp,
 ) -> Option<Gate<'s, 'w>> {
-    let sides = change.sides();
-    let (sure, likely) = paired(&sides, state, policy);
+    let old = change.old.map(|old| WorkloadFacts::of(old, change.namespace));
+    let sides = [Some(facts), old.as_ref()];
+    let (sure, likely) = paired(sides.into_iter().flatten(), state, policy);
     let is_sure = !sure.is_empty();
     let evidence = if is_sure { sure } else { likely };
     (!evidence.is_empty()).then(|| Gate {
@@ -147,8 +161,8 @@ impl Change<'_> {
 
 /// The attempts that pair with either side of a change, surely or likely: a workload that leaves its pair in the
 /// same update is gated all the same.
-fn paired<'s>(
-    sides: &[WorkloadFacts],
+fn paired<'f, 's>(
+    sides: impl Iterator<Item = &'f WorkloadFacts>,
     state: &'s ClusterState,
     policy: &Policy,
 ) -> (Vec<&'s Sighting>, Vec<&'s Sighting>) {
@@ -173,7 +187,8 @@ fn paired<'s>(
     (sightings(sure), sightings(likely))
 }
 
-fn first_install<'s>(change: Change<'_>, state: &'s ClusterState) -> Vec<Judgement<'s>> {
+/// The verdict where no attempt is in view: the first install of an app whose author asked for the gate is told so.
+pub fn first_install<'s>(change: Change<'_>, state: &'s ClusterState) -> Vec<Judgement<'s>> {
     let Some(app) = change.new.key(keys::APP).filter(|_| change.old.is_none()) else {
         return Vec::new();
     };

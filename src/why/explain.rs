@@ -314,7 +314,7 @@ impl Subjected<'_> {
             let attempt = sighting.attempt();
             let migration = Unpaired {
                 migration: attempt.migration.name.clone(),
-                image: attempt.facts.image.as_ref().map(ImageRef::repository),
+                image: attempt.facts.image.as_ref().map(|image| image.repository().to_owned()),
             };
             if !found.contains(&migration) {
                 found.push(migration);

@@ -87,7 +87,8 @@ pub fn account<'s>(
     now: Timestamp,
 ) -> Account<'s> {
     let judgements = judge(change, state, policy, now);
-    let gate = gate(change, state, policy, now);
+    let facts = WorkloadFacts::of(change.new, change.namespace);
+    let gate = gate(&facts, change, state, policy, now);
     let (before, new) = match &gate {
         Some(gate) => gate.releases(),
         None => (Releases::default(), Releases::of::<ImageRef>(change.new, &[])),
