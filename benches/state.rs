@@ -12,7 +12,7 @@ use wavegate::policy::Policy;
 use wavegate::server::webhook::{Cluster, Endpoint, Webhook};
 use wavegate::server::{Metrics, Step};
 
-/// Records of attempts whose Jobs are gone, and as many Jobs of which nothing is recorded yet.
+/// Attempts whose Jobs exist and have their records.
 const RECORDS: usize = 10_000;
 const APPS: usize = 250;
 const NAMESPACES: usize = 50;
@@ -26,24 +26,32 @@ const RELEASES: [&str; 2] = ["v1.4.0", "v1.5.0"];
 
 /// Fills states and prints what they take.
 pub(crate) fn measure(body: &[u8]) {
+    // The code that fills a state is loaded once, however many records there are.
+    drop(others("elsewhere", 10));
     let before = resident();
-    let others = others();
-    let each =
-        (resident() - before) * 1024.0 / (2.0 * f64::from(u32::try_from(RECORDS).expect("small")));
+    let elsewhere = others("elsewhere", RECORDS);
+    let each = (resident() - before) * 1024.0 / f64::from(u32::try_from(RECORDS).expect("small"));
     println!(
-        "state: {RECORDS} records and {RECORDS} Jobs, {each:.0} bytes each (wanted: at most 1024)"
+        "state: {RECORDS} Jobs and their records, {each:.0} bytes a record (wanted: at most 1024)"
+    );
+    let nothing = ClusterState::default();
+    let without = ratio(body, &elsewhere, &nothing);
+    println!(
+        "  a decision in a namespace without attempts: {without:.2} of one beside nothing (wanted: at most 1.10)"
+    );
+    drop(elsewhere);
+    let beside = others(NAMESPACE, RECORDS);
+    let unrelated = ratio(body, &beside, &nothing);
+    println!(
+        "  a decision beside other apps' attempts in its namespace: {unrelated:.2} of one beside nothing"
     );
     let mut own = ClusterState::default();
     add_own(&mut own);
-    let mut both = others.clone();
+    let mut both = beside;
     add_own(&mut both);
-    let unrelated = ratio(body, &others, &ClusterState::default());
-    println!(
-        "  a decision about another app beside them: {unrelated:.2} of one beside nothing (wanted: at most 1.10)"
-    );
     let gated = ratio(body, &both, &own);
     println!(
-        "  a decision that the gate allows beside them: {gated:.2} of one beside its own app's (wanted: at most 1.10)"
+        "  a decision that the gate allows beside all: {gated:.2} of one beside its own app's (wanted: at most 1.10)"
     );
 }
 
@@ -69,24 +77,25 @@ fn ratio(body: &[u8], loaded: &ClusterState, light: &ClusterState) -> f64 {
     ratios[ratios.len() / 2]
 }
 
-/// Attempts of many apps in many namespaces, some of them beside the one that is decided on.
-fn others() -> ClusterState {
+/// Attempts of many apps in many namespaces, and of a few apps in this one.
+fn others(home: &str, records: usize) -> ClusterState {
     let mut state = ClusterState::default();
-    for number in 0..RECORDS {
+    for number in 0..records {
         let app = number % APPS;
         let namespace =
-            if app < 5 { NAMESPACE.to_owned() } else { format!("team-{}", app % NAMESPACES) };
+            if app < 5 { home.to_owned() } else { format!("team-{}", app % NAMESPACES) };
         let (image, release) =
             (format!("registry.example.com/app-{app}/api"), format!("v1.{number}.0"));
-        let record = attempt(&namespace, &image, &release, number);
-        let (spec, status) = (record.record_spec(), record.record_status());
+        let mut job = attempt(&namespace, &image, &release, number);
+        let (spec, status) = (job.record_spec(), job.record_status());
+        // Only the record has read it from the pod.
+        job.image_id = None;
+        state.attempts_mut().observe_job(job);
         // As a watcher reads it.
         let spec: RecordSpec = again(&spec);
         let status: RecordStatus = again(&status);
         let record = Attempt::of_record(&namespace, spec, Some(status));
         state.attempts_mut().observe_record(record);
-        let job = attempt(&namespace, &image, &format!("v2.{number}.0"), RECORDS + number);
-        state.attempts_mut().observe_job(job);
     }
     state
 }
