@@ -1,6 +1,7 @@
 //! The index of migrations, workloads and Services in view.
 
 use super::attempts::Attempts;
+use super::pairing;
 use super::reading::Confirmation;
 use super::shared::Shared;
 use crate::domain::argocd::{HookPhase, INSTANCE_LABEL, Ordering, tracked_application};
@@ -10,6 +11,7 @@ use crate::domain::keys;
 use crate::domain::manifest::{
     Container, ContainerPlace, IntOrPercent, Metadata, PodSpec, PodTemplate, ServiceManifest,
 };
+use crate::domain::migration::Migration;
 use crate::domain::role::Confidence;
 use crate::domain::workload::Workload;
 
@@ -208,6 +210,8 @@ impl ServiceFacts {
 #[derive(Clone, Debug, Default)]
 pub struct ClusterState {
     migrations: Vec<MigrationFacts>,
+    /// Which migration each of them is, in the same order.
+    identities: Vec<Migration>,
     workloads: Vec<WorkloadFacts>,
     services: Vec<ServiceFacts>,
     waiting_hooks: Vec<(String, Ordering)>,
@@ -220,6 +224,7 @@ impl ClusterState {
     pub fn observe_job(&mut self, job: &Job<'_>, namespace: &str) {
         if job.recognition.is_migration() {
             self.migrations.push(MigrationFacts::of(job, namespace));
+            self.identities.push(Migration::of(job));
         } else if job.readings.iter().any(|(_, reading)| reading.waiter.is_some()) {
             self.waiting_hooks.push((namespace.to_owned(), job.ordering.clone()));
         }
@@ -247,6 +252,24 @@ impl ClusterState {
     /// Migrations in view.
     pub fn migrations(&self) -> &[MigrationFacts] {
         &self.migrations
+    }
+
+    /// Further Jobs in view that count as attempts at a migration for the same release.
+    pub fn same_migrations<'s>(
+        &'s self,
+        facts: &MigrationFacts,
+        migration: &Migration,
+    ) -> Vec<&'s MigrationFacts> {
+        let in_view = self.migrations.iter().zip(&self.identities);
+        let same = in_view.filter(|(other, identity)| {
+            let same_release =
+                other.image == facts.image && other.ties.release == facts.ties.release;
+            *identity == migration
+                && other.key != facts.key
+                && same_release
+                && pairing::same_app(other, facts)
+        });
+        same.map(|(other, _)| other).collect()
     }
 
     /// Workloads in view.

@@ -57,12 +57,14 @@ pub(crate) fn workload(kind: WorkloadKind, patch: &str) -> Workload<'static> {
     Workload::read(kind, manifest)
 }
 
-fn with_context(run: impl FnOnce(&Context<'_>, &mut Problems)) -> Vec<Problem> {
+fn with_context(
+    state: &ClusterState,
+    run: impl FnOnce(&Context<'_>, &mut Problems),
+) -> Vec<Problem> {
     let policy = Policy::default();
-    let state = ClusterState::default();
     let context = Context {
         policy: &policy,
-        state: &state,
+        state,
         namespace: "shop",
         pairs: Vec::new(),
         standing: Standing::OptedIn,
@@ -75,7 +77,12 @@ fn with_context(run: impl FnOnce(&Context<'_>, &mut Problems)) -> Vec<Problem> {
 
 /// What a rule says about a Job on its own.
 pub(crate) fn problems(rule: &Rule, job: &Job<'_>) -> Vec<Problem> {
-    with_context(|context, found| {
+    problems_beside(rule, job, &ClusterState::default())
+}
+
+/// What a rule says about a Job beside what is in view.
+pub(crate) fn problems_beside(rule: &Rule, job: &Job<'_>, state: &ClusterState) -> Vec<Problem> {
+    with_context(state, |context, found| {
         for check in rule.checks {
             match check {
                 Check::Migration(check) if job.recognition.is_migration() => {
@@ -92,7 +99,7 @@ pub(crate) fn problems(rule: &Rule, job: &Job<'_>) -> Vec<Problem> {
 
 /// What a rule says about an opted-in workload on its own.
 pub(crate) fn workload_problems(rule: &Rule, workload: &Workload<'_>) -> Vec<Problem> {
-    with_context(|context, found| {
+    with_context(&ClusterState::default(), |context, found| {
         for check in rule.checks {
             if let Check::Workload(check) | Check::AnyWorkload(check) = check {
                 check(workload, context, found);

@@ -1,4 +1,6 @@
+use crate::cluster::MigrationFacts;
 use crate::domain::job::Job;
+use crate::domain::migration::Migration;
 use crate::policy::gate::Launch;
 use crate::policy::rule::declare_rule;
 use crate::policy::{Context, Problems};
@@ -10,6 +12,9 @@ declare_rule! {
     ///
     /// A migration Job is created while another Job that runs the same migration of the same app has not
     /// ended, whatever their names and releases. Different migrations of an app may run side by side.
+    ///
+    /// Offline it warns of two Jobs of one bundle that count as the same migration, since the success of one
+    /// would stand for the other: names that differ by a number, a hash or a version are taken for revisions.
     ///
     /// # Why it matters
     ///
@@ -107,7 +112,7 @@ declare_rule! {
     /// # References
     ///
     /// - [Kubernetes: Jobs](https://kubernetes.io/docs/concepts/workloads/controllers/job/), where one pod may start twice
-    "WG304" "concurrent-migration", Deny, Gate, [Launch(check)]
+    "WG304" "concurrent-migration", Deny, Gate, [Launch(check), Migration(in_a_bundle)]
 }
 
 fn check(_job: &Job<'_>, launch: &Launch<'_>, _cx: &Context<'_>, found: &mut Problems) {
@@ -122,4 +127,40 @@ fn check(_job: &Job<'_>, launch: &Launch<'_>, _cx: &Context<'_>, found: &mut Pro
         ),
         "wait until that Job has ended, or tell the two apart by wavegate.dev/migration",
     );
+}
+
+fn in_a_bundle(job: &Job<'_>, cx: &Context<'_>, found: &mut Problems) {
+    let facts = MigrationFacts::of(job, cx.namespace);
+    for other in cx.state.same_migrations(&facts, &Migration::of(job)) {
+        found.advise(
+            "metadata.name",
+            format!("counts as another attempt at the migration that Job {} runs", other.key.name),
+            "tell the two apart by wavegate.dev/migration",
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cluster::ClusterState;
+    use crate::policy::sample::{self, migration};
+
+    #[test]
+    fn numbered_jobs_of_one_bundle_are_told_apart_by_their_key() {
+        let named = |name: &str, key: &str| {
+            migration(&format!(
+                r#"{{"metadata":{{"name":"{name}","labels":{{"wavegate.dev/migration":{key}}}}}}}"#
+            ))
+        };
+        let second = |name: &str, key: &str| {
+            let mut state = ClusterState::default();
+            state.observe_job(&named("shop-migrate-1", "null"), "shop");
+            state.observe_job(&named(name, key), "shop");
+            sample::problems_beside(&RULE, &named(name, key), &state).len()
+        };
+        assert_eq!(second("shop-migrate-2", "null"), 1);
+        assert_eq!(second("shop-migrate-2", r#""second""#), 0);
+        assert_eq!(second("shop-seed", "null"), 0);
+    }
 }
