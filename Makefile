@@ -15,9 +15,12 @@ demo: control-plane
 	$(CARGO) run --quiet --example demo
 
 # Both feature sets: the pure layers must build and work without the web stack.
+# The end-to-end tests mostly wait for Kubernetes and Argo CD, so more of them run at once than there are cores.
 test: tools control-plane
 	$(CARGO) test --no-default-features --lib --test integration
-	$(CARGO) test
+	$(CARGO) test --lib --bins --examples --benches --test integration --test server --test cluster
+	@start=$$(date +%s); RUST_TEST_THREADS=6 $(CARGO) test --test e2e || exit; \
+	  echo "end to end: $$(( $$(date +%s) - start )) s, of a budget of 1200 s on two cores"
 
 lint: $(DENY)
 	$(CARGO) fmt --check
