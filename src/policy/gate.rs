@@ -64,6 +64,8 @@ pub enum Verdict<'s> {
     NeverRan(&'s Attempt),
     /// Nothing says that this app migrates.
     NotMigrated,
+    /// A floating tag says nothing about the release. WG303 says that.
+    Floating,
     /// Nothing tells which container carries the app's image.
     Ambiguous,
 }

@@ -71,6 +71,9 @@ pub(super) fn verdict(judgement: &Judgement<'_>) -> (&'static str, String) {
         Verdict::NotMigrated => {
             ("not-migrated", "nothing says that it needs a migration".to_owned())
         }
+        Verdict::Floating => {
+            ("floating", "a floating tag says no release, so nothing can prove it".to_owned())
+        }
         Verdict::Ambiguous => {
             ("ambiguous", "nothing tells which container carries the app's image".to_owned())
         }

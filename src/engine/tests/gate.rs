@@ -119,6 +119,18 @@ fn a_way_back_is_never_barred_by_how_the_workload_is_written() {
     assert_eq!(codes(&decide(&same, &state, &policy, Mode::Enforce)), ["deny WG502"]);
 }
 
+/// A proven image beside a floating one proves nothing about the latter.
+#[test]
+fn a_floating_tag_is_refused_beside_a_proven_image() {
+    let mut with_latest = app("v1");
+    let worker = json!({"name": "worker", "image": "shop/api:latest"});
+    let containers = &mut with_latest["spec"]["template"]["spec"]["containers"];
+    containers.as_array_mut().unwrap().insert(0, worker);
+    let request = Request::update(app("v1"), with_latest);
+    let found = codes(&decide(&request, &confirmed(&state()), &Policy::default(), Mode::Enforce));
+    assert_eq!(found, ["deny WG303"]);
+}
+
 #[test]
 fn what_is_deleted_scaled_or_annotated_is_not_judged() {
     let policy = Policy::default();

@@ -140,6 +140,7 @@ fn named(verdict: Verdict<'_>) -> String {
         Verdict::NeverRan(attempt) => format!("never ran, newest {}", attempt.uid),
         Verdict::NotMigrated => "not migrated".to_owned(),
         Verdict::Ambiguous => "ambiguous".to_owned(),
+        Verdict::Floating => "floating".to_owned(),
     }
 }
 

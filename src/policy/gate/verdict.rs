@@ -34,8 +34,8 @@ impl<'s, 'w> Gate<'s, 'w> {
             return self.ambiguous();
         }
         let running = before.all;
-        let gated = new.all.into_iter().filter(|release| !self.is_floating(release));
-        gated
+        new.all
+            .into_iter()
             .map(|release| {
                 let verdict = self.verdict(&release, &running);
                 Judgement {
@@ -90,6 +90,9 @@ impl<'s, 'w> Gate<'s, 'w> {
     }
 
     pub(super) fn verdict(&self, release: &Release<'_>, running: &[Release<'_>]) -> Verdict<'s> {
+        if self.is_floating(release) {
+            return Verdict::Floating;
+        }
         if let Some(contract) = self.excluded_by(release, true) {
             return Verdict::Excluded(contract);
         }
@@ -173,6 +176,9 @@ impl<'s, 'w> Gate<'s, 'w> {
         verdict: Verdict<'s>,
     ) -> Vec<Remark<'s>> {
         let mut remarks = Vec::new();
+        if matches!(verdict, Verdict::Floating) {
+            return remarks;
+        }
         let of_release = |attempt: &Attempt| self.compare(release, attempt) == Match::Same;
         if let (Verdict::Proven, Proof::Complete { again }) =
             (verdict, self.evidence.proof(of_release))
