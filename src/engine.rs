@@ -85,7 +85,7 @@ pub fn evaluate(
     if mode == Mode::Warn || is_server_side_diff(admission) {
         decision.soften();
     }
-    gate::settle(admission, state, policy, &mut decision);
+    gate::settle(admission, state, policy, mode, &mut decision);
     decision.sort();
     decision
 }

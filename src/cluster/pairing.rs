@@ -102,13 +102,16 @@ pub fn pairs_of<'s>(
     };
     let mut pairs: Vec<Pair<'s>> =
         state.migrations().iter().filter_map(|m| pair(m, false)).collect();
-    let mut attempts: Vec<&Attempt> = Vec::new();
+    let mut attempts: Vec<(&Attempt, Pair<'s>)> = Vec::new();
     for sighting in state.attempts().tied_to(workload) {
-        // The newest attempt of a migration speaks for it.
-        attempts.retain(|older| older.migration != sighting.attempt().migration);
-        attempts.push(sighting.attempt());
+        let attempt = sighting.attempt();
+        if let Some(found) = pair(&attempt.facts, true) {
+            // The newest attempt of a migration speaks for it.
+            attempts.retain(|(older, _)| older.migration != attempt.migration);
+            attempts.push((attempt, found));
+        }
     }
-    pairs.extend(attempts.into_iter().filter_map(|attempt| pair(&attempt.facts, true)));
+    pairs.extend(attempts.into_iter().map(|(_, found)| found));
     pairs
 }
 
@@ -243,6 +246,29 @@ mod tests {
         for (name, migration, workload, want) in cases {
             assert_eq!(paired(&migration, &workload), want, "{name}");
         }
+    }
+
+    #[test]
+    fn the_newest_attempt_of_each_migration_pairs_whoever_else_has_one_of_that_name() {
+        use crate::cluster::sample::Sample;
+
+        let of = |uid: &str, instance: &str, second: i64| {
+            let sample = Sample::new(uid, "v1").created(second).succeeded(second + 1);
+            sample.with(|attempt| attempt.facts.ties.instance = Some(instance.to_owned())).attempt()
+        };
+        let mut state = ClusterState::default();
+        for attempt in [of("old", "a", 1), of("new", "a", 5), of("other", "b", 9)] {
+            state.attempts_mut().observe_record(attempt);
+        }
+        let workload = WorkloadFacts {
+            key: key("Deployment", "shop"),
+            ties: Ties { instance: Some("a".to_owned()), ..Ties::default() },
+            images: vec![ImageRef::parse("shop/api:v1").unwrap()],
+            floor: None,
+        };
+        let pairs = pairs_of(&state, &workload, |_| false);
+        let names: Vec<&str> = pairs.iter().map(|pair| pair.migration.key.name.as_str()).collect();
+        assert_eq!(names, ["job-new"]);
     }
 
     #[test]

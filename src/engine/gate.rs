@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::{ARGO_CD_FIELD_MANAGER, Decision, Known, groups, is_server_side_diff};
+use super::{ARGO_CD_FIELD_MANAGER, Decision, Known, Mode, groups, is_server_side_diff};
 use crate::admission::{Admission, Operation, Subject};
 use crate::cluster::{ClusterState, ObjectKey, Question};
 use crate::domain::argocd::HookPhase;
@@ -52,7 +52,7 @@ pub(super) fn judge(
             check(judgement, &context, found);
         });
     }
-    if decision.denies_by_gate() && !state.was_asked() {
+    if (decision.denies_by_gate() || !state.attempts().has(namespace)) && !state.was_asked() {
         decision.question = Some(Question {
             namespace: namespace.to_owned(),
             revisions_of: Some(ObjectKey {
@@ -93,6 +93,7 @@ pub(super) fn settle(
     admission: &Admission<'_>,
     state: &ClusterState,
     policy: &Policy,
+    mode: Mode,
     decision: &mut Decision,
 ) {
     if admission.dry_run && !is_refused_dry_run(admission, policy) {
@@ -104,9 +105,12 @@ pub(super) fn settle(
             decision.soften_gate();
         }
     }
-    // Nobody is asked about what is let through, but for what is missing to a Job.
+    // Nobody is asked about what is let through, but for what is missing to a Job, and before a creation is taken for
+    // an app's first install: the watches may not have told of its first migration yet.
     let launched = matches!(admission.subject, Subject::Job(_));
-    if !launched && !decision.denies_by_gate() {
+    let first = !state.attempts().has(&admission.namespace);
+    let first = first && mode == Mode::Enforce && !admission.dry_run;
+    if !launched && !first && !decision.denies_by_gate() {
         decision.question = None;
     }
 }

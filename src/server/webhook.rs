@@ -167,7 +167,9 @@ impl Webhook {
             mutated(&admission, &mutate(&admission, &self.policy, endpoint.mode()))
         } else {
             let mut decision = self.evaluate(endpoint, &admission, told);
-            if let Some(question) = decision.question.take() {
+            if let Some(question) = decision.question.take()
+                && self.cluster.live.is_some()
+            {
                 return Step::Ask(question);
             }
             self.validated(endpoint, &admission, &decision)
@@ -324,5 +326,27 @@ mod tests {
         }
         assert_eq!(webhook.broken(Endpoint::Mutate, b"{}").status, 400);
         assert!(webhook.metrics.encode().unwrap().contains("wavegate_panics_total 5"));
+    }
+
+    /// Where there is nobody to ask, what needs asking is not judged: a contract is let through, never refused for ever.
+    #[test]
+    fn without_a_cluster_nothing_is_asked() {
+        let webhook = Webhook::new(Policy::default(), Cluster::default(), Arc::new(Metrics::new()));
+        let review = json!({
+            "apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview",
+            "request": {
+                "uid": "u-1", "operation": "CREATE", "namespace": "shop",
+                "kind": {"group": "batch", "version": "v1", "kind": "Job"},
+                "object": {
+                    "metadata": {"name": "m", "labels": {
+                        "wavegate.dev/role": "migration", "wavegate.dev/phase": "contract",
+                    }},
+                    "spec": {"template": {"spec": {"containers": [{"name": "m", "image": "a/b:v1"}]}}},
+                },
+            },
+        });
+        let step = webhook.answer(Endpoint::ValidateEnforce, review.to_string().as_bytes());
+        let Step::Answer(answer) = step else { panic!("a question") };
+        assert!(!String::from_utf8_lossy(&answer.body).contains("WG307"));
     }
 }

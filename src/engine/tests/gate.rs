@@ -37,7 +37,7 @@ fn confirmed(state: &ClusterState) -> ClusterState {
 }
 
 #[test]
-fn nobody_is_asked_but_before_a_denial_and_then_once() {
+fn nobody_is_asked_but_before_a_denial_or_a_first_install_and_then_once() {
     let policy = Policy::default();
     let held = Request::update(app("v1"), app("v2"));
     let first = decide(&held, &state(), &policy, Mode::Enforce);
@@ -55,6 +55,15 @@ fn nobody_is_asked_but_before_a_denial_and_then_once() {
         assert!(decide(&request, &state(), &policy, Mode::Enforce).question.is_none());
     }
     assert!(decide(&held, &state(), &policy, Mode::Warn).question.is_none());
+    // The watches may not have told of its first migration yet.
+    let first = Request::create(deployment("0"));
+    let nothing = ClusterState::default();
+    let asked =
+        |mode, state: &ClusterState| decide(&first, state, &policy, mode).question.is_some();
+    assert!(asked(Mode::Enforce, &nothing) && !asked(Mode::Warn, &nothing));
+    assert!(!asked(Mode::Enforce, &confirmed(&nothing)));
+    let unread = decide(&first, &nothing.unconfirmed("no answer"), &policy, Mode::Enforce);
+    assert!(unread.is_allowed() && unread.question.is_none());
 }
 
 #[test]
@@ -122,13 +131,19 @@ fn a_way_back_is_never_barred_by_how_the_workload_is_written() {
 /// A proven image beside a floating one proves nothing about the latter.
 #[test]
 fn a_floating_tag_is_refused_beside_a_proven_image() {
-    let mut with_latest = app("v1");
-    let worker = json!({"name": "worker", "image": "shop/api:latest"});
-    let containers = &mut with_latest["spec"]["template"]["spec"]["containers"];
-    containers.as_array_mut().unwrap().insert(0, worker);
-    let request = Request::update(app("v1"), with_latest);
-    let found = codes(&decide(&request, &confirmed(&state()), &Policy::default(), Mode::Enforce));
-    assert_eq!(found, ["deny WG303"]);
+    let worker = || json!({"name": "worker", "image": "shop/api:latest"});
+    let found = |change: &dyn Fn(&mut Value)| {
+        let mut with_latest = app("v1");
+        change(&mut with_latest["spec"]["template"]["spec"]);
+        let request = Request::update(app("v1"), with_latest);
+        codes(&decide(&request, &confirmed(&state()), &Policy::default(), Mode::Enforce))
+    };
+    let first = found(&|pod| pod["containers"].as_array_mut().unwrap().insert(0, worker()));
+    let last = found(&|pod| pod["containers"].as_array_mut().unwrap().push(worker()));
+    let init = found(&|pod| pod["initContainers"] = json!([worker()]));
+    for found in [first, last, init] {
+        assert_eq!(found, ["deny WG303"]);
+    }
 }
 
 #[test]

@@ -397,7 +397,9 @@ impl Oracle {
             return true;
         }
         let before = self.ran_before && release == 0;
-        (before && contracts.count() == 0) || self.facts.is_empty()
+        let needed =
+            |contract: &&&Fact| *contract.safe_from.as_ref().unwrap_or(&contract.release) != name;
+        (before && contracts.filter(needed).count() == 0) || self.facts.is_empty()
     }
 }
 

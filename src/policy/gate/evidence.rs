@@ -102,7 +102,7 @@ impl<'s> Evidence<'s> {
             let proven = tried.iter().any(|s| self.counts(s));
             return if proven { Proof::Complete { again: Vec::new() } } else { Proof::Nothing };
         }
-        self.proof_of(&required)
+        self.proof_of(&required, &tried)
     }
 
     /// The attempts made for one release.
@@ -111,7 +111,8 @@ impl<'s> Evidence<'s> {
         self.attempts.iter().copied().filter(tried).collect()
     }
 
-    fn proof_of(&self, required: &[&'s Sighting]) -> Proof<'s> {
+    /// A success of any confidence counts for a migration that is required.
+    fn proof_of(&self, required: &[&'s Sighting], tried: &[&'s Sighting]) -> Proof<'s> {
         let (mut lacking, mut again) = (Vec::new(), Vec::new());
         // From the newest on, so that the first of each migration is its newest attempt.
         let mut seen = Vec::new();
@@ -122,7 +123,7 @@ impl<'s> Evidence<'s> {
             }
             seen.push(migration);
             let same = |s: &&&Sighting| s.attempt().migration == *migration;
-            let succeeded = required.iter().filter(same).any(|s| self.counts(s));
+            let succeeded = tried.iter().filter(same).any(|s| self.counts(s));
             match (succeeded, self.counts(newest)) {
                 (true, true) => {}
                 (true, false) => again.push(newest.attempt()),

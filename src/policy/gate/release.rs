@@ -70,6 +70,13 @@ impl Release<'_> {
     }
 }
 
+impl Release<'_> {
+    /// Whether both are the same release by what tells it.
+    pub fn is(&self, other: &Release<'_>) -> bool {
+        self.token == other.token && self.image == other.image
+    }
+}
+
 impl Match {
     fn of(same: bool) -> Self {
         if same { Self::Same } else { Self::Different }
@@ -173,14 +180,6 @@ impl<'w> Releases<'w> {
     pub fn containers(&self) -> &[&'w str] {
         &self.containers
     }
-
-    /// Whether both run the same releases, in whatever containers.
-    pub fn are(&self, others: &Releases<'_>) -> bool {
-        let has = |list: &[Release<'_>], release: &Release<'_>| {
-            list.iter().any(|other| other.token == release.token && other.image == release.image)
-        };
-        self.all.len() == others.all.len() && self.all.iter().all(|one| has(&others.all, one))
-    }
 }
 
 fn app_containers(
@@ -192,14 +191,18 @@ fn app_containers(
 ) -> (Vec<ContainerPlace>, bool) {
     if let Some(key) = workload.key(keys::CONTAINER) {
         let named = pod.all_containers().find(|(_, c)| c.name.as_str() == key.value);
-        return (named.iter().map(|(place, _)| *place).collect(), named.is_none());
+        if let Some((place, _)) = named {
+            return (vec![place], false);
+        }
     }
     let of_migration =
         |image: &ImageRef| migrations.iter().any(|m| m.borrow().same_repository(image));
     let found = images.iter().filter(|(_, image)| image.as_ref().is_some_and(of_migration));
     let found: Vec<ContainerPlace> = found.map(|(place, _)| *place).collect();
     if !found.is_empty() {
-        return (found, false);
+        // An init container of a runner's image, such as one that waits for the migration, does not make it the app's.
+        let only_init = found.iter().all(|place| place.init);
+        return (found, only_init && workload.is_opted_in());
     }
     let kept = pod.all_containers().filter(|(_, c)| before.containers.contains(&c.name.as_str()));
     let kept: Vec<ContainerPlace> = kept.map(|(place, _)| place).collect();
@@ -291,6 +294,16 @@ mod tests {
         );
         assert_eq!(images(&pod(api, ""), "flyway:11"), (one("shop/api:v2"), false));
         assert_eq!(images(&pod(&both, ""), "flyway:11"), (vec![], true));
+        // An init container that waits for the runner's migration is not the app, and nothing else says which is.
+        let waits = pod(api, r#"{"name":"wait","image":"flyway:11"}"#);
+        let opted_in = (one("flyway:11"), true);
+        assert_eq!(images(&waits, "flyway:11"), opted_in);
+        let absent = pod(&both, "").replacen(
+            '{',
+            r#"{"metadata":{"annotations":{"wavegate.dev/container":"renamed"}},"#,
+            1,
+        );
+        assert_eq!(images(&absent, "shop/api:v1"), (one("shop/api:v2"), false));
         let named = pod(&both, "").replacen(
             '{',
             r#"{"metadata":{"annotations":{"wavegate.dev/container":"exporter"}},"#,

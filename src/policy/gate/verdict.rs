@@ -27,26 +27,21 @@ pub(super) struct Gate<'s, 'w> {
 impl<'s, 'w> Gate<'s, 'w> {
     pub(super) fn judge(&self) -> Vec<Judgement<'s>> {
         let (before, new) = self.releases();
-        if self.change.old.is_some() && new.are(&before) {
-            return if new.ambiguous { self.ambiguous() } else { Vec::new() };
-        }
-        if new.ambiguous {
-            return self.ambiguous();
-        }
+        let mut judgements = if new.ambiguous { self.ambiguous() } else { Vec::new() };
         let running = before.all;
-        new.all
-            .into_iter()
-            .map(|release| {
-                let verdict = self.verdict(&release, &running);
-                Judgement {
-                    remarks: self.remarks(&release, &running, verdict),
-                    release: release.name(),
-                    path: release.path,
-                    verdict,
-                    sure: self.sure,
-                }
-            })
-            .collect()
+        let changed =
+            new.all.into_iter().filter(|release| !running.iter().any(|old| old.is(release)));
+        judgements.extend(changed.map(|release| {
+            let verdict = self.verdict(&release, &running);
+            Judgement {
+                remarks: self.remarks(&release, &running, verdict),
+                release: release.name(),
+                path: release.path,
+                verdict,
+                sure: self.sure,
+            }
+        }));
+        judgements
     }
 
     /// What runs now, and what is about to run.
@@ -105,7 +100,11 @@ impl<'s, 'w> Gate<'s, 'w> {
             return Verdict::Floor;
         }
         if self.ran_here(release) {
-            let contract = self.evidence.contracts().find(|c| c.attempt().phase_declared);
+            let mut contracts = self.evidence.contracts();
+            let contract = contracts.find(|c| {
+                c.attempt().phase_declared
+                    && !contract::is_safe_from(c.attempt(), release, self.policy)
+            });
             return contract.map_or(Verdict::RanHere, |c| Verdict::Excluded(c.attempt()));
         }
         if let Proof::Lacking(lacking) = proof {

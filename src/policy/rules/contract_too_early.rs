@@ -11,8 +11,8 @@ declare_rule! {
     ///
     /// A contract Job is created while a pod or a workload of its app runs a release that was not proven at or
     /// after the oldest release that works after the contract: the one in `wavegate.dev/contract-safe-from`,
-    /// else the contract's own. A contract may stand in any phase: in `PostSync` the old pods of its own release
-    /// are gone. Only a declared contract is refused.
+    /// else the contract's own. A contract may stand in any phase. Pods that are ending still run: a contract in
+    /// `PostSync` that comes before the last of them is gone is refused, and passes when it is tried again. Only a declared contract is refused.
     ///
     /// # Why it matters
     ///
@@ -179,12 +179,12 @@ fn check(_job: &Job<'_>, launch: &Launch<'_>, cx: &Context<'_>, found: &mut Prob
     if contract.phase != MigrationPhase::Contract {
         return;
     }
-    if let Some(reason) = cx.state.unread() {
+    if cx.state.unread().is_some() {
         found.push_or_advise(
             contract.phase_declared,
             "metadata.name",
-            format!("is a contract, and what runs now could not be read: {reason}"),
-            "try again; this is not your fault",
+            "is a contract, and what runs now could not be read",
+            "try again",
         );
         return;
     }
@@ -205,7 +205,7 @@ fn check(_job: &Job<'_>, launch: &Launch<'_>, cx: &Context<'_>, found: &mut Prob
             "is a contract, and {}{more} may need what it removes",
             named.collect::<Vec<_>>().join(", ")
         ),
-        "run it after the rollout (PostSync), or name a release that all of them are at in \
+        "run it after the rollout (PostSync), once the old pods have ended, or name a release that all of them are at in \
          wavegate.dev/contract-safe-from",
     );
 }

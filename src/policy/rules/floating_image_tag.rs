@@ -1,8 +1,8 @@
 use crate::domain::image::ImageRef;
 use crate::domain::job::Job;
 use crate::domain::manifest::{Container, ContainerPlace};
-use crate::domain::workload::{AppContainer, Workload};
-use crate::policy::gate::{Judgement, Remark};
+use crate::domain::workload::Workload;
+use crate::policy::gate::{Judgement, Releases, Remark};
 use crate::policy::rule::declare_rule;
 use crate::policy::{Context, Problems};
 
@@ -101,10 +101,22 @@ fn workload(workload: &Workload<'_>, cx: &Context<'_>, found: &mut Problems) {
     if paired.is_none() && !workload.is_opted_in() {
         return;
     }
-    let migrated = paired.and_then(|pair| pair.migration.image.as_ref());
-    let AppContainer::At(place) = workload.app_container(migrated) else { return };
-    if let Some(container) = workload.pod().and_then(|pod| pod.container(place)) {
-        check_image(place, container, Subject { what: "app", denies: cx.is_gated() }, cx, found);
+    let Some(pod) = workload.pod() else { return };
+    let stays = |container: &Container<'_>| {
+        ImageRef::parse(&container.image).is_ok_and(|image| !cx.policy.is_floating(&image))
+    };
+    if pod.all_containers().all(|(_, container)| stays(container)) {
+        return;
+    }
+    let pairs = cx.pairs.iter().filter(|pair| pair.reason.is_sure());
+    let migrated: Vec<&ImageRef> = pairs.filter_map(|pair| pair.migration.image.as_ref()).collect();
+    let releases = Releases::of(workload, &migrated);
+    for (place, container) in pod.all_containers() {
+        let path = format!("spec.template.spec.{place}.image");
+        if releases.all.iter().any(|release| release.image_path == path) {
+            let subject = Subject { what: "app", denies: cx.is_gated() };
+            check_image(place, container, subject, cx, found);
+        }
     }
 }
 

@@ -108,3 +108,28 @@ fn a_helm_rollback_is_let_through() {
     let no_hooks = helm(&["upgrade", "shop", &chart, "--set", "tag=v3", "--no-hooks"]);
     assert!(no_hooks.stderr.contains("WG302"), "{}", no_hooks.stderr);
 }
+
+/// A release is a release whatever runs it.
+#[test]
+fn stateful_sets_and_daemon_sets_are_gated_alike() {
+    let namespace = enforcing("tools::kinds");
+    let of_kind = |kind: &str, tag: &str| {
+        let mut object = app(tag);
+        object["kind"] = serde_json::json!(kind);
+        object["metadata"]["name"] = serde_json::json!(format!("shop-{}", kind.to_lowercase()));
+        let spec = object["spec"].as_object_mut().expect("a spec");
+        spec.remove("strategy");
+        if kind == "DaemonSet" {
+            spec.remove("replicas");
+        }
+        object
+    };
+    assert!(apply(&namespace, &migration("v1", "succeed")).status.success());
+    becomes_recorded_in(&namespace, &[("v1", "Succeeded")]);
+    for kind in ["StatefulSet", "DaemonSet"] {
+        let first = apply(&namespace, &of_kind(kind, "v1"));
+        assert!(first.status.success(), "{kind}: {}", first.stderr);
+        let held = apply(&namespace, &of_kind(kind, "v2"));
+        assert_eq!(verdict(&held).denied, codes(&["WG302"]), "{kind}: {}", held.stderr);
+    }
+}

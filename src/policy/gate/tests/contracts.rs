@@ -33,8 +33,11 @@ fn a_contract_excludes_what_was_proven_before_its_safe_release() {
 
 #[test]
 fn a_contract_excludes_what_ran_before_the_first_record() {
-    let scene = Scene::update("v3", "v0").records(history()).records([contract("c", "v3", 300)]);
-    assert_eq!(scene.revision("v0", -10).verdict(), "excluded by c");
+    let back = |contract: Sample| {
+        Scene::update("v3", "v0").records(history()).records([contract]).revision("v0", -10)
+    };
+    assert_eq!(back(contract("c", "v3", 300)).verdict(), "excluded by c");
+    assert_eq!(back(contract("c", "v3", 300).safe_from("v0")).verdict(), "ran here");
 }
 
 #[test]

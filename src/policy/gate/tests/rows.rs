@@ -67,6 +67,26 @@ fn a_guessed_success_may_allow_and_a_guessed_failure_never_denies() {
 }
 
 #[test]
+fn a_guessed_success_counts_for_a_migration_whose_sure_attempt_failed() {
+    let by_hand = v2("b").created(200).confidence(Confidence::Medium).succeeded(230);
+    let scene = Scene::update("v1", "v2").records([v1(), v2("a").failed(130), by_hand]);
+    assert_eq!(scene.verdict(), "proven");
+}
+
+#[test]
+fn what_does_not_change_is_not_judged_beside_what_does() {
+    let scene = Scene::update("v1", "v2").records([v1(), v2("a").succeeded(130)]).with(|scene| {
+        let pinned = |patch: &str| {
+            let assets = r#"{"name":"assets","image":"shop/api:v0"},{"name":"api""#;
+            patch.replacen(r#"{"name":"api""#, assets, 1)
+        };
+        scene.new = pinned(&scene.new);
+        scene.old = scene.old.as_deref().map(pinned);
+    });
+    assert_eq!(scene.verdicts(), ["proven"]);
+}
+
+#[test]
 fn a_proven_floor_lets_a_hotfix_through() {
     let hotfix = |scene: Scene| {
         let floor = r#""wavegate.dev/requires-release":"v1""#;
