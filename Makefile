@@ -18,7 +18,7 @@ demo: control-plane
 # The end-to-end tests mostly wait for Kubernetes and Argo CD, so more of them run at once than there are cores.
 test: tools control-plane
 	$(CARGO) test --no-default-features --lib --test integration
-	$(CARGO) test --lib --bins --examples --benches --test integration --test server --test cluster
+	$(CARGO) test --lib --bins --examples --test integration --test server --test cluster
 	@start=$$(date +%s); RUST_TEST_THREADS=6 $(CARGO) test --test e2e || exit; \
 	  echo "end to end: $$(( $$(date +%s) - start )) s, of a budget of 1200 s on two cores"
 

@@ -73,15 +73,16 @@ fn a_guessed_success_counts_for_a_migration_whose_sure_attempt_failed() {
     assert_eq!(scene.verdict(), "proven");
 }
 
+/// The same with assets from an old release beside the app.
+fn pinned(patch: &str) -> String {
+    let assets = r#"{"name":"assets","image":"shop/api:v0"},{"name":"api""#;
+    patch.replacen(r#"{"name":"api""#, assets, 1)
+}
+
 #[test]
 fn what_does_not_change_is_not_judged_beside_what_does() {
     let scene = Scene::update("v1", "v2").records([v1(), v2("a").succeeded(130)]).with(|scene| {
-        let pinned = |patch: &str| {
-            let assets = r#"{"name":"assets","image":"shop/api:v0"},{"name":"api""#;
-            patch.replacen(r#"{"name":"api""#, assets, 1)
-        };
-        scene.new = pinned(&scene.new);
-        scene.old = scene.old.as_deref().map(pinned);
+        (scene.old, scene.new) = (Some(pinned(&runs("v1"))), pinned(&runs("v2")));
     });
     assert_eq!(scene.verdicts(), ["proven"]);
 }
