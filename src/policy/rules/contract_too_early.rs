@@ -11,8 +11,9 @@ declare_rule! {
     ///
     /// A contract Job is created while a pod or a workload of its app runs a release that was not proven at or
     /// after the oldest release that works after the contract: the one in `wavegate.dev/contract-safe-from`,
-    /// else the contract's own. A contract may stand in any phase. Pods that are ending still run: a contract in
-    /// `PostSync` that comes before the last of them is gone is refused, and passes when it is tried again. Only a declared contract is refused.
+    /// else the contract's own. A contract may stand in any phase. Pods that are ending still run: a contract
+    /// in `PostSync` that comes before the last of them is gone is refused, and passes when it is tried again.
+    /// Only a declared contract is refused.
     ///
     /// # Why it matters
     ///
