@@ -7,7 +7,7 @@ use thiserror::Error;
 use super::shared::Shared;
 use super::state::{MigrationFacts, ObjectKey, Ties};
 use crate::domain::argocd::{HookPhase, Ordering};
-use crate::domain::image::ImageRef;
+use crate::domain::image::{Comparison, ImageRef};
 use crate::domain::job::Job;
 use crate::domain::keys;
 use crate::domain::manifest::JobManifest;
@@ -278,6 +278,21 @@ impl Attempt {
         }
         let Some(image) = &self.facts.image else { return String::new() };
         image.digest().unwrap_or_else(|| image.tag_or_latest()).to_owned()
+    }
+
+    /// Whether both were made for one release: by token where both have one, else by image; images of different
+    /// repositories by tag.
+    pub fn same_release(&self, other: &Self) -> bool {
+        if let (Some(one), Some(other)) = (&self.facts.ties.release, &other.facts.ties.release) {
+            return one == other;
+        }
+        let (Some(one), Some(other)) = (&self.facts.image, &other.facts.image) else {
+            return false;
+        };
+        if one.same_repository(other) {
+            return one.compare(other) == Comparison::Same;
+        }
+        one.tag().is_some() && one.tag() == other.tag()
     }
 
     /// Takes over what another sighting of the same Job knows more. Outcomes only move forward.

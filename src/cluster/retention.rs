@@ -184,7 +184,7 @@ impl<'a, 's> History<'a, 's> {
             for (rank, at) in successes.into_iter().enumerate() {
                 let Some(attempt) = self.attempt(at) else { continue };
                 let first_sight =
-                    live.have(attempt) && !seen.iter().any(|known| same_release(known, attempt));
+                    live.have(attempt) && !seen.iter().any(|known| known.same_release(attempt));
                 if first_sight {
                     seen.push(attempt);
                 }
@@ -227,7 +227,7 @@ impl<'a, 's> History<'a, 's> {
 
     fn same(&self, one: usize, other: usize) -> bool {
         let (one, other) = (self.attempt(one), self.attempt(other));
-        one.zip(other).is_some_and(|(one, other)| same_release(one, other))
+        one.zip(other).is_some_and(|(one, other)| one.same_release(other))
     }
 
     /// For each success that stays, what else of its release must. Returns whether anything was added.
@@ -289,18 +289,6 @@ impl<'a, 's> History<'a, 's> {
         let counting = successes().filter(|at| !scope.taken.contains(at));
         successes().min_by_key(end).into_iter().chain(counting.min_by_key(end)).collect()
     }
-}
-
-/// Whether two attempts were made for one release: by token where both have one, else by image.
-fn same_release(one: &Attempt, other: &Attempt) -> bool {
-    if let (Some(one), Some(other)) = (&one.facts.ties.release, &other.facts.ties.release) {
-        return one == other;
-    }
-    let (Some(one), Some(other)) = (&one.facts.image, &other.facts.image) else { return false };
-    if one.same_repository(other) {
-        return one.compare(other) == Comparison::Same;
-    }
-    one.tag().is_some() && one.tag() == other.tag()
 }
 
 /// Whether a text is a release's token, tag, digest or whole image.

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
-use super::{is_success, same_release};
+use super::is_success;
 use crate::cluster::attempt::Attempt;
 use crate::cluster::attempts::Sighting;
 use crate::cluster::pairing;
@@ -25,7 +25,7 @@ impl Scope {
         let attempt = |at: usize| attempts.get(at).map(|sighting| sighting.attempt());
         let end = |at: &usize| attempt(*at).map(Attempt::end_order);
         let same = |one: usize, other: usize| {
-            attempt(one).zip(attempt(other)).is_some_and(|(one, other)| same_release(one, other))
+            attempt(one).zip(attempt(other)).is_some_and(|(one, other)| one.same_release(other))
         };
         let succeeded = |at: &usize| attempts.get(*at).is_some_and(|sighting| is_success(sighting));
         let mut successes: Vec<usize> = of.iter().copied().filter(succeeded).collect();

@@ -1,6 +1,6 @@
 //! Contracts: removing what old code needs, and when that may be done.
 
-use super::evidence::{Evidence, Moment, is_of_release, same_release};
+use super::evidence::{Evidence, Moment, is_of_release};
 use super::release::{Match, Release};
 use crate::cluster::{Attempt, ClusterState, MigrationFacts, Sighting, WorkloadFacts, pairing};
 use crate::domain::image::ImageRef;
@@ -14,7 +14,7 @@ use crate::policy::Policy;
 pub(super) fn safe_moment<'s>(evidence: &Evidence<'s>, contract: &'s Attempt) -> Moment<'s> {
     let first = match &contract.safe_from {
         Some(release) => evidence.first_success(|attempt| is_of_release(attempt, release)),
-        None => evidence.first_success(|attempt| same_release(attempt, contract)),
+        None => evidence.first_success(|attempt| attempt.same_release(contract)),
     };
     first.unwrap_or((contract.created, contract.created, ""))
 }
@@ -74,7 +74,7 @@ impl<'s> Launch<'s> {
     /// How many attempts of this migration for this release ended badly since the last one that succeeded, and the
     /// newest of them.
     pub fn failures(&self) -> (usize, Option<&'s Attempt>) {
-        let same = |s: &&Sighting| same_release(s.attempt(), &self.attempt);
+        let same = |s: &&Sighting| s.attempt().same_release(&self.attempt);
         let of_release = self.of_this_migration().rev().filter(same);
         let bad: Vec<&'s Attempt> = of_release
             .take_while(|s| s.outcome() != Outcome::Succeeded)
@@ -89,7 +89,7 @@ impl<'s> Launch<'s> {
     pub fn old_releases(&self, running: &[WorkloadFacts], policy: &Policy) -> Vec<OldRelease> {
         let border = match &self.attempt.safe_from {
             Some(text) => self.evidence.first_success(|attempt| is_of_release(attempt, text)),
-            None => self.evidence.first_success(|a| same_release(a, &self.attempt)),
+            None => self.evidence.first_success(|a| a.same_release(&self.attempt)),
         };
         let paired = running.iter().filter(|workload| {
             pairing::pair(&self.attempt.facts, workload, |image| policy.is_floating(image))

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use crate::cluster::{Attempt, Sighting};
 use crate::domain::argocd::HookPhase;
-use crate::domain::image::{Comparison, ImageRef};
+use crate::domain::image::ImageRef;
 use crate::domain::outcome::Outcome;
 use crate::domain::role::MigrationPhase;
 
@@ -72,13 +72,13 @@ impl<'s> Evidence<'s> {
         };
         let successes: Vec<&'s Sighting> = self.attempts.iter().copied().filter(before).collect();
         let first_of = |one: &Sighting| {
-            let same = successes.iter().filter(|s| same_release(s.attempt(), one.attempt()));
+            let same = successes.iter().filter(|s| s.attempt().same_release(one.attempt()));
             same.map(|s| s.attempt().end_order()).min()
         };
         let Some(newest) = successes.iter().copied().max_by_key(|s| first_of(s)) else {
             return Vec::new();
         };
-        let taken = successes.iter().filter(|s| same_release(s.attempt(), newest.attempt()));
+        let taken = successes.iter().filter(|s| s.attempt().same_release(newest.attempt()));
         taken.map(|s| s.attempt().uid.as_str()).collect()
     }
 
@@ -152,18 +152,6 @@ pub(super) fn required<'s>(tried: &[&'s Sighting]) -> Vec<&'s Sighting> {
     };
     let expanding = of_phase(MigrationPhase::Expand);
     if expanding.is_empty() { of_phase(MigrationPhase::Contract) } else { expanding }
-}
-
-/// Whether two attempts were made for one release.
-pub(super) fn same_release(left: &Attempt, right: &Attempt) -> bool {
-    if let (Some(left), Some(right)) = (&left.facts.ties.release, &right.facts.ties.release) {
-        return left == right;
-    }
-    let (Some(one), Some(other)) = (&left.facts.image, &right.facts.image) else { return false };
-    if one.same_repository(other) {
-        return one.compare(other) == Comparison::Same;
-    }
-    one.tag().is_some() && one.tag() == other.tag()
 }
 
 /// Whether an author who writes this text means the release of an attempt.
