@@ -295,6 +295,13 @@ impl Attempt {
         one.tag().is_some() && one.tag() == other.tag()
     }
 
+    /// Whether an author who writes this text, a token, a tag, a digest or an image, means the release of this attempt.
+    pub fn is_of_release(&self, text: &str) -> bool {
+        let image = self.facts.image.as_ref();
+        self.facts.ties.release.as_deref() == Some(text)
+            || image.is_some_and(|image| image.is_called(text))
+    }
+
     /// Takes over what another sighting of the same Job knows more. Outcomes only move forward.
     pub fn merge(&mut self, other: Self) {
         if other.outcome.supersedes(self.outcome) {

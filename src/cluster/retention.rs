@@ -17,7 +17,7 @@ use std::collections::{HashMap, HashSet};
 use super::attempt::Attempt;
 use super::attempts::Sighting;
 use super::state::WorkloadFacts;
-use crate::domain::image::{Comparison, ImageRef};
+use crate::domain::image::ImageRef;
 use crate::domain::migration::Migration;
 use crate::domain::outcome::Outcome;
 use crate::domain::role::MigrationPhase;
@@ -282,26 +282,13 @@ impl<'a, 's> History<'a, 's> {
         let named = |at: &usize| {
             self.is_success(*at)
                 && self.proves(*at)
-                && self.attempt(*at).is_some_and(|attempt| is_called(attempt, text))
+                && self.attempt(*at).is_some_and(|attempt| attempt.is_of_release(text))
         };
         let end = |at: &usize| self.attempt(*at).map(Attempt::end_order);
         let successes = || scope.attempts.iter().copied().filter(named);
         let counting = successes().filter(|at| !scope.taken.contains(at));
         successes().min_by_key(end).into_iter().chain(counting.min_by_key(end)).collect()
     }
-}
-
-/// Whether a text is a release's token, tag, digest or whole image.
-fn is_called(attempt: &Attempt, text: &str) -> bool {
-    let image = attempt.facts.image.as_ref();
-    let named = |image: &ImageRef| {
-        image.tag() == Some(text)
-            || image.digest() == Some(text)
-            || ImageRef::parse(text).is_ok_and(|named| {
-                named.same_repository(image) && named.compare(image) == Comparison::Same
-            })
-    };
-    attempt.facts.ties.release.as_deref() == Some(text) || image.is_some_and(named)
 }
 
 #[cfg(test)]

@@ -145,6 +145,15 @@ impl ImageRef {
         self.domain == other.domain && self.repository() == other.repository()
     }
 
+    /// Whether an author who writes this text, a tag, a digest or a whole reference, means this image.
+    pub fn is_called(&self, text: &str) -> bool {
+        let named =
+            |named: Self| named.same_repository(self) && named.compare(self) == Comparison::Same;
+        self.tag() == Some(text)
+            || self.digest() == Some(text)
+            || Self::parse(text).is_ok_and(named)
+    }
+
     /// How a comparison of two references of one repository ends.
     pub fn compare(&self, other: &Self) -> Comparison {
         match (self.digest(), other.digest()) {

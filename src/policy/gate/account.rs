@@ -4,7 +4,7 @@
 
 use jiff::Timestamp;
 
-use super::evidence::{Proof, is_of_release, required};
+use super::evidence::{Proof, required};
 use super::release::{Match, Release, Releases};
 use super::verdict::Gate;
 use super::{Change, Judgement, Verdict, gate, judge};
@@ -177,7 +177,7 @@ impl<'s> Gate<'s, '_> {
 
     fn is_of_floor(&self, sighting: &Sighting) -> bool {
         let floor = self.change.new.key(keys::REQUIRES_RELEASE);
-        floor.is_some_and(|floor| is_of_release(sighting.attempt(), floor.value))
+        floor.is_some_and(|floor| sighting.attempt().is_of_release(floor.value))
     }
 
     /// The releases of the app's own repository that are proven: those that were migrated, and those that ran here

@@ -1,6 +1,6 @@
 //! Contracts: removing what old code needs, and when that may be done.
 
-use super::evidence::{Evidence, Moment, is_of_release};
+use super::evidence::{Evidence, Moment};
 use super::release::{Match, Release};
 use crate::cluster::{Attempt, ClusterState, MigrationFacts, Sighting, WorkloadFacts, pairing};
 use crate::domain::image::ImageRef;
@@ -13,7 +13,7 @@ use crate::policy::Policy;
 /// first successes. Where that release has no success, the contract itself is the border.
 pub(super) fn safe_moment<'s>(evidence: &Evidence<'s>, contract: &'s Attempt) -> Moment<'s> {
     let first = match &contract.safe_from {
-        Some(release) => evidence.first_success(|attempt| is_of_release(attempt, release)),
+        Some(release) => evidence.first_success(|attempt| attempt.is_of_release(release)),
         None => evidence.first_success(|attempt| attempt.same_release(contract)),
     };
     first.unwrap_or((contract.created, contract.created, ""))
@@ -88,7 +88,7 @@ impl<'s> Launch<'s> {
     /// the Job is no contract.
     pub fn old_releases(&self, running: &[WorkloadFacts], policy: &Policy) -> Vec<OldRelease> {
         let border = match &self.attempt.safe_from {
-            Some(text) => self.evidence.first_success(|attempt| is_of_release(attempt, text)),
+            Some(text) => self.evidence.first_success(|attempt| attempt.is_of_release(text)),
             None => self.evidence.first_success(|a| a.same_release(&self.attempt)),
         };
         let paired = running.iter().filter(|workload| {
@@ -123,7 +123,7 @@ impl<'s> Launch<'s> {
         };
         self.evidence.first_success(same).or_else(|| {
             let floor = workload.floor.as_deref()?;
-            self.evidence.first_success(|attempt| is_of_release(attempt, floor))
+            self.evidence.first_success(|attempt| attempt.is_of_release(floor))
         })
     }
 

@@ -7,11 +7,8 @@ use jiff::Timestamp;
 
 use crate::cluster::{Attempt, Sighting};
 use crate::domain::argocd::HookPhase;
-use crate::domain::image::ImageRef;
 use crate::domain::outcome::Outcome;
 use crate::domain::role::MigrationPhase;
-
-use super::release::is_called;
 
 /// A moment among the ends of attempts.
 pub(super) type Moment<'s> = (Timestamp, Timestamp, &'s str);
@@ -152,10 +149,4 @@ pub(super) fn required<'s>(tried: &[&'s Sighting]) -> Vec<&'s Sighting> {
     };
     let expanding = of_phase(MigrationPhase::Expand);
     if expanding.is_empty() { of_phase(MigrationPhase::Contract) } else { expanding }
-}
-
-/// Whether an author who writes this text means the release of an attempt.
-pub(super) fn is_of_release(attempt: &Attempt, text: &str) -> bool {
-    let image: Option<&ImageRef> = attempt.facts.image.as_ref();
-    is_called(attempt.facts.ties.release.as_deref(), image, text)
 }

@@ -46,7 +46,7 @@ impl Release<'_> {
 
     /// Whether an author who writes this text, a token, a tag or an image, means this release.
     pub fn is_called(&self, text: &str) -> bool {
-        is_called(self.token, self.image.as_ref(), text)
+        self.token == Some(text) || self.image.as_ref().is_some_and(|image| image.is_called(text))
     }
 
     /// Compares the release with the one that a migration was made for: by token where both have one, else by
@@ -81,18 +81,6 @@ impl Match {
     fn of(same: bool) -> Self {
         if same { Self::Same } else { Self::Different }
     }
-}
-
-/// Whether a text is the token, the tag or the whole image of a release.
-pub(super) fn is_called(token: Option<&str>, image: Option<&ImageRef>, text: &str) -> bool {
-    token == Some(text)
-        || image.is_some_and(|image| {
-            image.tag() == Some(text)
-                || image.digest() == Some(text)
-                || ImageRef::parse(text).is_ok_and(|named| {
-                    named.same_repository(image) && named.compare(image) == Comparison::Same
-                })
-        })
 }
 
 /// Images of one repository by digest, else by tag. Digests of different repositories can never agree, so those

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use super::contract;
-use super::evidence::{Evidence, Moment, Proof, is_of_release};
+use super::evidence::{Evidence, Moment, Proof};
 use super::release::{Match, Release, Releases, digest_of};
 use super::{Change, Judgement, Remark, Verdict};
 use crate::cluster::{Attempt, ClusterState, Sighting, WorkloadFacts};
@@ -131,7 +131,7 @@ impl<'s, 'w> Gate<'s, 'w> {
     fn floor_is_proven(&self) -> bool {
         let floor = self.change.new.key(keys::REQUIRES_RELEASE);
         floor.is_some_and(|floor| {
-            let proof = self.evidence.proof(|attempt| is_of_release(attempt, floor.value));
+            let proof = self.evidence.proof(|attempt| attempt.is_of_release(floor.value));
             matches!(proof, Proof::Complete { .. })
         })
     }
@@ -152,7 +152,7 @@ impl<'s, 'w> Gate<'s, 'w> {
         let own = self.evidence.first_success(|a| self.compare(release, a) == Match::Same);
         own.or_else(|| {
             let floor = self.change.new.key(keys::REQUIRES_RELEASE)?;
-            self.evidence.first_success(|attempt| is_of_release(attempt, floor.value))
+            self.evidence.first_success(|attempt| attempt.is_of_release(floor.value))
         })
     }
 
