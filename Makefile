@@ -43,7 +43,8 @@ bench:
 docs:
 	BLESS=1 $(CARGO) test --test integration generated
 
-# What the tests run besides the control plane: the shell and nc of the waiter's image, and Argo CD's Redis.
+# What the tests run besides the control plane: the shell and nc of the waiter's image, Argo CD's Redis, and skopeo,
+# which reads images that the tests put together.
 # redis-tools has Redis itself under the name redis-check-rdb; unlike redis-server it installs no service.
 tools:
 	@command -v busybox >/dev/null || { \
@@ -54,6 +55,10 @@ tools:
 	  echo "installing Redis, which Argo CD keeps its cache in" >&2; \
 	  apt-get update -qq && apt-get install -qq -y redis-tools >&2; } || { \
 	  echo "Redis is needed and could not be installed: install it with your package manager" >&2; exit 1; }
+	@command -v skopeo >/dev/null || { \
+	  echo "installing skopeo, which reads the container image" >&2; \
+	  apt-get update -qq && apt-get install -qq -y skopeo >&2; } || { \
+	  echo "skopeo is needed and could not be installed: install it with your package manager" >&2; exit 1; }
 
 # etcd, kube-apiserver, Argo CD and the rest, built once per version into a cache outside the repository.
 control-plane:

@@ -25,6 +25,7 @@
 pub mod argocd;
 mod certificates;
 mod ending;
+pub mod image;
 mod kubectl;
 mod namespace;
 pub mod programs;

@@ -13,6 +13,7 @@ mod cleanup;
 #[path = "cluster.rs"]
 mod cluster;
 mod gitops;
+mod images;
 mod play;
 mod servers;
 mod workloads;
