@@ -13,6 +13,7 @@
 //! ```
 
 mod archive;
+pub mod dockerfile;
 mod layer;
 mod programs;
 
