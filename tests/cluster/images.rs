@@ -1,6 +1,7 @@
 //! Images put together without an engine, read back by our own eyes and by skopeo.
 
 mod archive;
+mod bill;
 mod dockerfile;
 
 use std::collections::BTreeMap;
