@@ -3,12 +3,13 @@
 # make lint    formatting, lints, layering, licences
 # make fmt     format
 # make bench   what a decision costs, against a route that decides nothing
+# make image   the container image as a tar, without a container engine
 
 CARGO ?= cargo
 CACHE := $(or $(WAVEGATE_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/wavegate)
 DENY := $(CACHE)/cargo-deny-0.20.2/bin/cargo-deny
 
-.PHONY: demo test lint fmt bench control-plane docs tools
+.PHONY: demo test lint fmt bench image control-plane docs tools
 
 demo: control-plane
 	$(CARGO) build --quiet --bin wavegate
@@ -38,6 +39,10 @@ fmt:
 
 bench:
 	$(CARGO) bench
+
+# What the last stage of the Dockerfile says, with a static program that is built here; takes minutes at first.
+image:
+	$(CARGO) run --quiet --example image
 
 # Rewrites the pages that are generated from the rules.
 docs:

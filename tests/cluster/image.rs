@@ -16,6 +16,7 @@ mod archive;
 pub mod dockerfile;
 mod layer;
 mod programs;
+pub mod release;
 pub mod sbom;
 
 use std::collections::BTreeMap;

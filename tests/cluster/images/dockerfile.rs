@@ -1,16 +1,61 @@
-//! A Dockerfile, followed without an engine.
+//! The Dockerfile and the archive say the same.
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
 use super::Archive;
-use crate::cluster::image::Image;
 use crate::cluster::image::dockerfile::{DockerfileError, Inputs, image};
+use crate::cluster::image::{Image, release};
 
 const NAME: &str = "wavegate.dev/test/stage:1";
+const DOCKERFILE: &str = include_str!("../../../Dockerfile");
+const IGNORED: &str = include_str!("../../../.dockerignore");
+const BILL: &str = "/usr/share/doc/wavegate/sbom.cdx.json";
+
+#[test]
+fn wavegates_own_image_is_what_its_dockerfile_says() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let out = directory.path().join("out");
+    fs::create_dir(&out).expect("a directory");
+    fs::write(out.join("wavegate"), "the program").expect("a file");
+    fs::write(out.join("wavegate.cdx.json"), "{}").expect("a file");
+    let path = directory.path().join("image.tar");
+    release::assemble(&path, NAME, directory.path()).expect("an image");
+    let archive = Archive::read(&path);
+    let mut config = archive.config()["config"].clone();
+    let labels = config["Labels"].take();
+    let start = json!({"User": "65532:65532", "Entrypoint": ["/wavegate"], "Labels": null});
+    assert_eq!(config, start);
+    let label = |name: &str| labels[format!("org.opencontainers.image.{name}")].clone();
+    assert_eq!(label("title"), "wavegate");
+    assert_eq!(label("version"), env!("CARGO_PKG_VERSION"));
+    assert_eq!(label("licenses"), env!("CARGO_PKG_LICENSE"));
+    assert_eq!(label("source"), "https://wavegate.dev");
+    assert!(!label("description").as_str().expect("text").is_empty());
+    assert!(!label("revision").as_str().expect("text").is_empty());
+    let files: Vec<_> = archive.entries();
+    let files = files.iter().filter(|(path, _)| !path.ends_with('/'));
+    let files: Vec<_> = files.map(|(path, found)| (path.as_str(), found.mode)).collect();
+    let expected = [("usr/share/doc/wavegate/LICENSE", 0o444), (&BILL[1..], 0o444)];
+    assert_eq!(files, [&expected[..], &[("wavegate", 0o555)]].concat());
+}
+
+/// What the Dockerfile repeats of Cargo.toml, and what it reads of the sources.
+#[test]
+fn the_dockerfile_is_of_this_package() {
+    assert!(DOCKERFILE.contains(&format!("\nARG VERSION={}\n", env!("CARGO_PKG_VERSION"))));
+    let rust = format!("\nFROM rust:{}-bookworm AS builder\n", env!("CARGO_PKG_RUST_VERSION"));
+    assert!(DOCKERFILE.contains(&rust));
+    let readme = include_str!("../../../README.md");
+    assert!(readme.contains(BILL), "the README says where the bill of materials is");
+    for needed in ["Cargo.toml", "Cargo.lock", "LICENSE", "src", "tests", "deploy", "examples"] {
+        assert!(Path::new(env!("CARGO_MANIFEST_DIR")).join(needed).exists());
+        assert!(!IGNORED.lines().any(|line| line.contains(['*', '!']) || line == needed));
+    }
+}
 
 /// The image of this Dockerfile, whose earlier stage `builder` has `/out/program`.
 fn follow(dockerfile: &str) -> Result<(Image, tempfile::TempDir), DockerfileError> {
