@@ -2,7 +2,7 @@
 # make test    every test; builds what it needs and says so
 # make lint    formatting, lints, layering, licences
 # make fmt     format
-# make bench   what a decision costs, against a route that decides nothing
+# make bench   what a decision costs, against a route that decides nothing, and what the image costs
 # make image   the container image as a tar, without a container engine
 
 CARGO ?= cargo
