@@ -162,20 +162,32 @@ fn a_program_brings_what_it_is_linked_to() {
     let root = directory.path().join("root");
     let layer = Archive::read(&path).layer();
     tar::Archive::new(layer.as_slice()).unpack(&root).expect("the layer");
-    assert!(root.join(shell.strip_prefix("/").expect("an absolute path")).is_file());
-    let loaders: Vec<_> =
-        Archive::read(&path).entries().into_iter().map(|(path, _)| path).collect();
-    assert!(loaders.iter().any(|path| path.contains("/ld-linux")), "{loaders:?}");
-    // With nothing but the layer to load from, it runs.
-    let output = Command::new("unshare")
-        .args(["--user", "--map-root-user", "chroot"])
-        .arg(&root)
-        .arg(&shell)
-        .args(["-c", "echo runs"])
-        .output()
-        .expect("unshare");
-    let stderr = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(String::from_utf8_lossy(&output.stdout), "runs\n", "{stderr}");
+    let inside = |path: &Path| root.join(path.strip_prefix("/").expect("an absolute path"));
+    let files: Vec<_> = Archive::read(&path).entries().into_iter().map(|(path, _)| path).collect();
+    let loader = files.iter().find(|path| path.contains("/ld-linux")).expect("a loader");
+    let folders: Vec<_> =
+        files.iter().filter_map(|path| root.join(path).parent().map(Path::to_owned)).collect();
+    let load = |before: &[&str], behind: &[&str]| {
+        let output = Command::new(root.join(loader))
+            .arg("--inhibit-cache")
+            .arg("--library-path")
+            .arg(std::env::join_paths(&folders).expect("no colons"))
+            .args(before)
+            .arg(inside(&shell))
+            .args(behind)
+            .output()
+            .expect("the layer's loader");
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{stderr}");
+        String::from_utf8(output.stdout).expect("UTF-8")
+    };
+    // The loader looks into the system's own directories last, so what is missing would come from there.
+    let listed = load(&["--list"], &[]);
+    let found = listed.lines().filter_map(|line| line.split_once(" => ")).map(|(_, path)| path);
+    let outside = found.filter(|path| !path.starts_with(&*root.to_string_lossy()));
+    assert_eq!(outside.collect::<Vec<_>>(), [""; 0], "{listed}");
+    assert!(listed.contains("libc.so"), "{listed}");
+    assert_eq!(load(&[], &["-c", "echo runs"]), "runs\n");
 }
 
 #[test]
