@@ -48,19 +48,31 @@ pub enum Program {
     Kwok,
     Helm,
     ArgoCd,
+    Kubelet,
+    KubeProxy,
+    Containerd,
+    ContainerdShim,
+    Ctr,
+    CoreDns,
 }
 
 impl Program {
     /// All programs, in the order in which they are built: the small ones first, so that a broken
     /// tool chain shows at once.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 14] = [
         Self::Etcd,
+        Self::ContainerdShim,
+        Self::Ctr,
+        Self::Containerd,
+        Self::CoreDns,
         Self::Helm,
         Self::Kwok,
         Self::Kubectl,
         Self::KubeScheduler,
         Self::KubeControllerManager,
         Self::KubeApiserver,
+        Self::KubeProxy,
+        Self::Kubelet,
         Self::ArgoCd,
     ];
 
@@ -75,6 +87,12 @@ impl Program {
             Self::Kwok => "kwok",
             Self::Helm => "helm",
             Self::ArgoCd => "argocd",
+            Self::Kubelet => "kubelet",
+            Self::KubeProxy => "kube-proxy",
+            Self::Containerd => "containerd",
+            Self::ContainerdShim => "containerd-shim-runc-v2",
+            Self::Ctr => "ctr",
+            Self::CoreDns => "coredns",
         }
     }
 
@@ -89,6 +107,14 @@ impl Program {
             Self::Kwok => "sigs.k8s.io/kwok/cmd/kwok",
             Self::Helm => "helm.sh/helm/v4/cmd/helm",
             Self::ArgoCd => "github.com/argoproj/argo-cd/v3/cmd",
+            Self::Kubelet => "k8s.io/kubernetes/cmd/kubelet",
+            Self::KubeProxy => "k8s.io/kubernetes/cmd/kube-proxy",
+            Self::Containerd => "github.com/containerd/containerd/v2/cmd/containerd",
+            Self::ContainerdShim => {
+                "github.com/containerd/containerd/v2/cmd/containerd-shim-runc-v2"
+            }
+            Self::Ctr => "github.com/containerd/containerd/v2/cmd/ctr",
+            Self::CoreDns => "github.com/coredns/coredns",
         }
     }
 }
@@ -232,7 +258,7 @@ impl Recipe {
         }
         say(&format!(
             "building the programs of the test control plane into {}; the first build on a machine \
-             takes about 10 to 15 minutes and is done once",
+             takes about 15 to 20 minutes and is done once",
             cache.display()
         ));
         remove_partial(cache)?;
