@@ -95,12 +95,7 @@ impl<'c> ArgoCd<'c> {
 
     /// kubectl as Argo CD's controller.
     pub fn kubectl_as_controller(&self) -> Kubectl {
-        let control_plane = self.control_plane;
-        super::start::kubectl(
-            &control_plane.programs,
-            control_plane.directory(),
-            &self.kubeconfig(),
-        )
+        self.control_plane.site().kubectl(&self.kubeconfig())
     }
 
     /// The controller's kubeconfig file.

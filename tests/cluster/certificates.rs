@@ -18,11 +18,14 @@ const SERVICE_IP: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1));
 
 /// Who may call the API server: the kubeconfig's name, the user name, the group. Kubernetes takes the
 /// user from the certificate's common name and the groups from its organisations.
-const CLIENTS: [(&str, &str, Option<&str>); 4] = [
+const CLIENTS: [(&str, &str, Option<&str>); 7] = [
     ("admin", "kubernetes-admin", Some("system:masters")),
     ("kube-controller-manager", "system:kube-controller-manager", None),
     ("kube-scheduler", "system:kube-scheduler", None),
     ("kwok", "kwok", Some("system:masters")),
+    ("kubelet", "system:node:node-1", Some("system:nodes")),
+    ("kube-proxy", "system:kube-proxy", None),
+    ("coredns", "coredns", Some("system:masters")),
 ];
 
 /// Why certificates could not be made.

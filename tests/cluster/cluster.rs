@@ -28,9 +28,11 @@ mod ending;
 pub mod image;
 mod kubectl;
 mod namespace;
+pub mod node;
 pub mod programs;
 pub mod reaper;
 mod server;
+mod site;
 mod start;
 pub mod wavegate;
 
@@ -44,12 +46,13 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 pub use ending::Ending;
+pub use image::Image;
 pub use kubectl::{Kubectl, Output};
 pub use namespace::Namespace;
 pub use server::Server;
+pub use site::Site;
 pub use start::StartError;
 
-use programs::Programs;
 use reaper::Reaper;
 
 /// The address that the nodes have according to `kwok.yaml`. Nothing listens there.
@@ -62,7 +65,7 @@ pub struct ControlPlane {
     /// Dropped before the servers, so the way in which they normally end is the one by the reaper.
     reaper: Reaper,
     servers: Vec<Server>,
-    programs: Programs,
+    site: Site,
     kubeconfig: PathBuf,
     namespaces: AtomicU32,
 }
@@ -92,18 +95,34 @@ impl ControlPlane {
         start::start(port)
     }
 
-    fn new(reaper: Reaper, servers: Vec<Server>, programs: Programs, kubeconfig: PathBuf) -> Self {
-        Self { reaper, servers, programs, kubeconfig, namespaces: AtomicU32::new(1) }
+    /// Starts a cluster whose node is real: about 20 seconds on two idle cores. It needs what
+    /// [`node::obstacle`] looks for.
+    pub fn start_node() -> Result<Self, StartError> {
+        start::node::start()
+    }
+
+    /// The cluster of this kubeconfig, which somebody else has started and will end.
+    pub fn attach(kubeconfig: PathBuf) -> Result<Self, StartError> {
+        start::node::attach(kubeconfig)
+    }
+
+    fn new(reaper: Reaper, servers: Vec<Server>, site: Site, kubeconfig: PathBuf) -> Self {
+        Self { reaper, servers, site, kubeconfig, namespaces: AtomicU32::new(1) }
+    }
+
+    /// Where its programs run.
+    pub fn site(&self) -> &Site {
+        &self.site
     }
 
     /// kubectl as cluster administrator (group `system:masters`).
     pub fn kubectl(&self) -> Kubectl {
-        start::kubectl(&self.programs, self.directory(), &self.kubeconfig)
+        self.site.kubectl(&self.kubeconfig)
     }
 
     /// Helm as cluster administrator.
     pub fn helm(&self) -> Kubectl {
-        start::helm(&self.programs, self.directory(), &self.kubeconfig)
+        self.site.helm(&self.kubeconfig)
     }
 
     /// A new namespace with these labels, named after the test, ready for Pods.
@@ -129,6 +148,15 @@ impl ControlPlane {
     /// The servers of the control plane, in the order in which they were started.
     pub fn servers(&self) -> &[Server] {
         &self.servers
+    }
+
+    /// Gives the node an image, which is then there under its name. `archive` is what [`Image::write`] writes. An
+    /// attached cluster gets it by the command in `$WAVEGATE_TEST_LOAD`, say `kind load image-archive`.
+    ///
+    /// # Panics
+    /// When the node refuses the image.
+    pub fn load(&self, archive: &Path) {
+        start::node::import(&self.site, archive).unwrap_or_else(|error| panic!("{error}"));
     }
 
     /// Starts a further server, say the webhook under test, which ends with the control plane at the

@@ -87,8 +87,16 @@ while [ $((tries += 1)) -le 200 ]; do
     pause
 done
 
+# A node's Pods have cgroups under one that is named like the directory. An empty cgroup can be removed.
+remove_cgroups() {
+    for cgroup in "/sys/fs/cgroup/${directory##*/}" /sys/fs/cgroup/*/"${directory##*/}"; do
+        [ -d "$cgroup" ] && find "$cgroup" -depth -type d -exec rmdir {} \;
+    done
+}
+
 tries=0
 while [ $((tries += 1)) -le 20 ]; do
+    remove_cgroups
     rm -rf "$directory"
     [ -e "$directory" ] || exit 0
     # Argo CD keeps its copies of repositories in folders that even it cannot read.

@@ -20,6 +20,12 @@ fn main() -> Result<(), Box<dyn Error>> {
         programs.argocd_manifests()?;
         return Ok(());
     }
+    if argument.as_deref() == Some("node") {
+        let cluster = cluster::ControlPlane::start_node()?;
+        println!("{}", cluster.directory().display());
+        io::stdin().read_line(&mut String::new())?;
+        return Ok(());
+    }
     let control_plane = cluster::ControlPlane::start()?;
     let wavegate = Wavegate::start(&control_plane, &binary::built_beside_this_one()?);
     wavegate.register(&control_plane);

@@ -1,5 +1,7 @@
 //! How the control plane starts: the command lines, their order, and the conditions waited for.
 
+pub(super) mod node;
+
 use std::fs;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
@@ -13,9 +15,10 @@ use serde_json::{Value, json};
 use super::ControlPlane;
 use super::certificates::{Certificates, CertificatesError};
 use super::kubectl::Kubectl;
-use super::programs::{self, Program, Programs, ProgramsError};
-use super::reaper::{self, Reaper};
+use super::programs::{self, Program, ProgramsError};
+use super::reaper::Reaper;
 use super::server::Server;
+use super::site::Site;
 
 /// How long each condition may take. It is met in a few seconds on an idle machine.
 const BOUND: Duration = Duration::from_mins(2);
@@ -65,7 +68,7 @@ impl StartError {
 struct Start {
     reaper: Reaper,
     servers: Vec<Server>,
-    programs: Programs,
+    site: Site,
     certificates: Certificates,
 }
 
@@ -74,25 +77,19 @@ pub(super) fn start(mut port: impl FnMut() -> io::Result<u16>) -> Result<Control
     let programs = programs::ensure()?;
     let begin = Instant::now();
     let reaper = Reaper::start()?;
-    let certificates = Certificates::write(reaper.directory().join("pki"))?;
-    let mut start = Start { servers: Vec::new(), reaper, programs, certificates };
+    let site = Site::new(programs, reaper.directory(), None);
+    let mut start = Start::new(reaper, Vec::new(), site)?;
     start.etcd()?;
     let address = start.api_server_on(&mut port)?;
     start.clients()?;
+    start.kwok()?;
     start.nodes()?;
     start.wait_for(
         "the default service account and the nodes",
         "kube-controller-manager",
-        Start::is_usable,
+        |start| start.is_usable(&NODES),
     )?;
-    programs::say(&format!(
-        "control plane ready in {:.1} s: https://{address}, {}",
-        begin.elapsed().as_secs_f64(),
-        start.reaper.directory().display()
-    ));
-    let kubeconfig = start.certificates.kubeconfig("admin");
-    let Start { servers, reaper, programs, .. } = start;
-    Ok(ControlPlane::new(reaper, servers, programs, kubeconfig))
+    Ok(start.finish(address, begin))
 }
 
 /// A port that was free a moment ago.
@@ -101,6 +98,21 @@ pub(super) fn free_port() -> io::Result<u16> {
 }
 
 impl Start {
+    fn new(reaper: Reaper, servers: Vec<Server>, site: Site) -> Result<Self, StartError> {
+        let certificates = Certificates::write(reaper.directory().join("pki"))?;
+        Ok(Self { reaper, servers, site, certificates })
+    }
+
+    fn finish(self, address: SocketAddr, begin: Instant) -> ControlPlane {
+        programs::say(&format!(
+            "control plane ready in {:.1} s: https://{address}, {}",
+            begin.elapsed().as_secs_f64(),
+            self.reaper.directory().display()
+        ));
+        let kubeconfig = self.certificates.kubeconfig("admin");
+        ControlPlane::new(self.reaper, self.servers, self.site, kubeconfig)
+    }
+
     /// etcd listens on sockets in the directory: no ports to collide, and no other user gets in.
     fn etcd(&mut self) -> Result<(), StartError> {
         let client = self.socket("etcd")?;
@@ -132,7 +144,11 @@ impl Start {
         for _ in 0..PORT_ATTEMPTS {
             let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port()?));
             self.certificates.write_kubeconfigs(address)?;
-            let api_server = self.api_server(address)?;
+            let mut api_server = self.api_server(address)?;
+            // It refuses to publish a loopback address as the endpoint of the Service `kubernetes`.
+            api_server
+                .arg(format!("--bind-address={}", address.ip()))
+                .arg("--endpoint-reconciler-type=none");
             self.spawn(Program::KubeApiserver, api_server)?;
             match self.api_server_is_ready(address) {
                 Err(error) if error.is_port_taken() => {
@@ -160,11 +176,8 @@ impl Start {
         let mut command = self.command(Program::KubeApiserver);
         command
             .arg(format!("--etcd-servers={}", self.socket("etcd")?))
-            .arg(format!("--bind-address={}", address.ip()))
             .arg(format!("--secure-port={}", address.port()))
             .arg(format!("--advertise-address={}", address.ip()))
-            // It refuses to publish a loopback address as the endpoint of the Service `kubernetes`.
-            .arg("--endpoint-reconciler-type=none")
             .arg("--service-cluster-ip-range=10.0.0.0/24")
             .arg("--authorization-mode=Node,RBAC")
             .arg("--allow-privileged=true")
@@ -199,8 +212,10 @@ impl Start {
 
         let mut scheduler = self.client(Program::KubeScheduler);
         scheduler.args(["--leader-elect=false", "--secure-port=0"]);
-        self.spawn(Program::KubeScheduler, scheduler)?;
+        self.spawn(Program::KubeScheduler, scheduler)
+    }
 
+    fn kwok(&mut self) -> Result<(), StartError> {
         let configuration = self.reaper.directory().join("kwok.yaml");
         fs::write(&configuration, include_str!("kwok.yaml"))?;
         let mut kwok = self.client(Program::Kwok);
@@ -215,7 +230,7 @@ impl Start {
     }
 
     fn command(&self, program: Program) -> Command {
-        let mut command = isolated(&self.programs.path(program), self.reaper.directory());
+        let mut command = self.site.command(self.site.programs().path(program));
         command.current_dir(self.reaper.directory());
         command
     }
@@ -243,7 +258,7 @@ impl Start {
     }
 
     /// May pods be created, and will they be scheduled?
-    fn is_usable(&self) -> Result<(), String> {
+    fn is_usable(&self, names: &[&str]) -> Result<(), String> {
         self.get("/api/v1/namespaces/default/serviceaccounts/default")?;
         let nodes = self.get("/api/v1/nodes")?;
         let nodes: Value = serde_json::from_str(&nodes).map_err(|error| error.to_string())?;
@@ -255,7 +270,7 @@ impl Start {
                 && node["spec"]["taints"].is_null()
         };
         let count = nodes["items"].as_array().into_iter().flatten().filter(usable).count();
-        if count == NODES.len() { Ok(()) } else { Err(format!("{count} nodes are ready")) }
+        if count == names.len() { Ok(()) } else { Err(format!("{count} nodes are ready")) }
     }
 
     fn get(&self, path: &str) -> Result<String, String> {
@@ -265,8 +280,7 @@ impl Start {
     }
 
     fn kubectl(&self) -> Kubectl {
-        let kubeconfig = self.certificates.kubeconfig("admin");
-        kubectl(&self.programs, self.reaper.directory(), &kubeconfig)
+        self.site.kubectl(&self.certificates.kubeconfig("admin"))
     }
 
     /// Waits until `probe` succeeds. Fails when any server ends or the bound is over; the error then
@@ -296,32 +310,4 @@ impl Start {
             thread::sleep(INTERVAL);
         }
     }
-}
-
-/// A program in an environment of its own: nothing of the user's configuration, proxies or caches.
-pub(super) fn isolated(program: &Path, directory: &Path) -> Command {
-    let mut command = Command::new(program);
-    command
-        .env_clear()
-        .env("HOME", directory)
-        .env("TMPDIR", directory)
-        .envs(std::env::var_os("PATH").map(|path| ("PATH", path)));
-    reaper::mark(&mut command, directory);
-    command
-}
-
-/// Helm for the control plane of `kubeconfig`, run as kubectl is.
-pub(super) fn helm(programs: &Programs, directory: &Path, kubeconfig: &Path) -> Kubectl {
-    let mut command = isolated(&programs.path(Program::Helm), directory);
-    command.env("KUBECONFIG", kubeconfig);
-    Kubectl::new(command)
-}
-
-/// kubectl for the control plane of `kubeconfig`. Its caches go into the control plane's directory.
-pub(super) fn kubectl(programs: &Programs, directory: &Path, kubeconfig: &Path) -> Kubectl {
-    let mut command = isolated(&programs.path(Program::Kubectl), directory);
-    let mut option = std::ffi::OsString::from("--kubeconfig=");
-    option.push(kubeconfig);
-    command.arg(option);
-    Kubectl::new(command)
 }

@@ -14,9 +14,9 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
+use super::super::ControlPlane;
 use super::super::programs::{self, Program, ProgramsError};
 use super::super::server::Server;
-use super::super::{ControlPlane, start as servers};
 use super::watch::Watch;
 use super::{ArgoCd, NAMESPACE};
 
@@ -91,7 +91,7 @@ impl Start<'_> {
             fs::create_dir_all(self.directory.join(folder))?;
         }
         let bin = self.directory.join("bin");
-        symlink(self.control_plane.programs.path(Program::Helm), bin.join("helm"))?;
+        symlink(self.control_plane.site().programs().path(Program::Helm), bin.join("helm"))?;
         // It shows the signatures of commits, and is called although nobody asks for any.
         let verify = bin.join("git-verify-wrapper.sh");
         fs::write(&verify, "#!/bin/sh\n")?;
@@ -101,7 +101,7 @@ impl Start<'_> {
     /// Redis listens on a socket in the directory: no port to collide, and no other user gets in.
     fn redis(&self) -> Result<Server, ArgoCdError> {
         let program = redis_program().ok_or(ArgoCdError::NoRedis)?;
-        let mut redis = servers::isolated(&program, self.control_plane.directory());
+        let mut redis = self.control_plane.site().command_without_network(&program);
         redis
             .arg0("redis-server")
             .args(["--port", "0", "--unixsocket"])
@@ -154,8 +154,8 @@ impl Start<'_> {
 
     /// A component of Argo CD. All are one program, which goes by this variable.
     fn argocd(&self, name: &str) -> Command {
-        let program = self.control_plane.programs.path(Program::ArgoCd);
-        let mut command = servers::isolated(&program, self.control_plane.directory());
+        let program = self.control_plane.site().programs().path(Program::ArgoCd);
+        let mut command = self.control_plane.site().command(&program);
         command
             .env("ARGOCD_BINARY_NAME", name)
             .env("PATH", self.path())
@@ -183,7 +183,7 @@ impl Start<'_> {
 
     /// Creates what Argo CD's authors ship, and the project that its API server creates at its start.
     fn objects(&self) -> Result<(), ArgoCdError> {
-        let manifests = self.control_plane.programs.argocd_manifests()?;
+        let manifests = self.control_plane.site().programs().argocd_manifests()?;
         let manifests = manifests.display().to_string();
         self.kubectl(&["create", "namespace", NAMESPACE], "")?;
         self.kubectl(&["create", "--namespace", NAMESPACE, "--filename", &manifests], "")?;
@@ -231,11 +231,10 @@ impl Start<'_> {
     }
 
     fn watch(&self) -> io::Result<Watch> {
-        let programs = self.control_plane.programs.clone();
-        let directory = self.control_plane.directory().to_owned();
+        let site = self.control_plane.site().clone();
         let kubeconfig = self.control_plane.kubeconfig().to_owned();
         Watch::start(move || {
-            servers::kubectl(&programs, &directory, &kubeconfig).namespace(NAMESPACE).args([
+            site.kubectl(&kubeconfig).namespace(NAMESPACE).args([
                 "get",
                 "applications",
                 "--watch",
