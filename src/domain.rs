@@ -6,6 +6,7 @@
 
 pub mod argocd;
 pub mod command;
+pub mod database;
 pub mod image;
 pub mod job;
 pub mod keys;

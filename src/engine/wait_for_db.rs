@@ -6,6 +6,7 @@
 
 use serde_json::{Map, Value, json};
 
+use crate::domain::database::variables::{HOSTS, URLS};
 use crate::domain::job::Job;
 use crate::domain::keys;
 use crate::domain::manifest::{Container, EnvVar};
@@ -19,50 +20,6 @@ const COMMAND: [&str; 3] = ["/bin/sh", "-c", SCRIPT];
 
 /// The container's name, and the one it gets where the author uses that name for something else.
 const NAMES: [&str; 2] = ["wait-for-db", "wavegate-wait-for-db"];
-
-/// Variables that hold a URL of the database, most telling first.
-const URLS: &[&str] = &[
-    "DATABASE_URL",
-    "DATABASE_URI",
-    "DB_URL",
-    "DB_URI",
-    "POSTGRES_URL",
-    "POSTGRESQL_URL",
-    "PG_URL",
-    "MYSQL_URL",
-    "MARIADB_URL",
-    "MIGRATION_DATABASE_URL",
-    "MIGRATE_DATABASE_URL",
-    "DIRECT_URL",
-    "DIRECT_DATABASE_URL",
-    "SQLALCHEMY_DATABASE_URI",
-    "SQLALCHEMY_DATABASE_URL",
-    "SQLALCHEMY_URL",
-    "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN",
-    "SPRING_DATASOURCE_URL",
-    "JDBC_DATABASE_URL",
-    "JDBC_URL",
-    "FLYWAY_URL",
-    "LIQUIBASE_COMMAND_URL",
-    "GOOSE_DBSTRING",
-];
-
-/// Variables that hold a host, each with the one for its port and the port where that is absent.
-const HOSTS: &[(&str, &str, &str)] = &[
-    ("PGHOST", "PGPORT", "5432"),
-    ("POSTGRES_HOST", "POSTGRES_PORT", "5432"),
-    ("POSTGRESQL_HOST", "POSTGRESQL_PORT", "5432"),
-    ("POSTGRES_SERVER", "POSTGRES_PORT", "5432"),
-    ("PG_HOST", "PG_PORT", "5432"),
-    ("KONG_PG_HOST", "KONG_PG_PORT", "5432"),
-    ("MYSQL_HOST", "MYSQL_PORT", "3306"),
-    ("MARIADB_HOST", "MARIADB_PORT", "3306"),
-    ("DB_HOST", "DB_PORT", ""),
-    ("DB_HOSTNAME", "DB_PORT", ""),
-    ("DATABASE_HOST", "DATABASE_PORT", ""),
-    ("DJANGO_DB_HOST", "DJANGO_DB_PORT", ""),
-    ("SQL_HOST", "SQL_PORT", ""),
-];
 
 /// What to do about a migration Job without a waiter.
 #[derive(Clone, Debug, PartialEq)]
