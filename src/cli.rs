@@ -7,6 +7,8 @@ mod rules;
 #[cfg(feature = "serve")]
 mod serve;
 #[cfg(feature = "serve")]
+mod wait_for_db;
+#[cfg(feature = "serve")]
 mod why;
 
 use std::io::{self, Write};
@@ -39,6 +41,12 @@ enum Command {
     /// Exit status 0: it would be admitted; 1: it would be held; 2: it could not be told.
     #[cfg(feature = "serve")]
     Why(why::Arguments),
+    /// Wait until databases are ready, as the init container of a migration.
+    ///
+    /// Exit status 0: ready, or nothing to wait for; 1: not ready in time; 2: bad arguments; 3: a server says that
+    /// waiting is useless; 143: ended by SIGTERM or SIGINT.
+    #[cfg(feature = "serve")]
+    WaitForDb(wait_for_db::Arguments),
     /// Make a throw-away CA and server certificate for development.
     #[cfg(feature = "serve")]
     Certs(certs::Arguments),
@@ -95,6 +103,8 @@ impl Cli {
             Command::Serve(arguments) => arguments.run(),
             #[cfg(feature = "serve")]
             Command::Why(arguments) => arguments.run(),
+            #[cfg(feature = "serve")]
+            Command::WaitForDb(arguments) => Ok(arguments.run()),
             #[cfg(feature = "serve")]
             Command::Certs(arguments) => arguments.run(),
         };

@@ -4,7 +4,7 @@
 //! its database migration has completed, and a migration cannot run in a way that is unsafe to fail.
 //!
 //! ```text
-//! domain   <- cluster <- policy <- engine, admission <- check, why | server <- watch <- cli <- main
+//! domain   <- cluster <- policy <- engine, admission <- check, why | server, wait <- watch <- cli <- main
 //! (words)     (state)    (rules)   (decide, wire)       (pure      | I/O, feature `serve`)
 //! ```
 //!
@@ -21,6 +21,8 @@ pub mod engine;
 pub mod policy;
 #[cfg(feature = "serve")]
 pub mod server;
+#[cfg(feature = "serve")]
+pub mod wait;
 #[cfg(feature = "serve")]
 pub mod watch;
 pub mod why;

@@ -232,7 +232,7 @@ fn user(text: &str) -> Result<User, String> {
 }
 
 /// Durations as Kubernetes writes them in the simple cases: `10s`, `2m`, `500ms`.
-fn duration(text: &str) -> Result<Duration, String> {
+pub(super) fn duration(text: &str) -> Result<Duration, String> {
     let split = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
     let (number, unit) = text.split_at(split);
     let number: u64 = number.parse().map_err(|_| format!("{text:?} is no duration such as 10s"))?;

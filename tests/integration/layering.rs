@@ -15,6 +15,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("why", &["admission", "cluster", "domain", "engine", "policy"]),
     ("certs", &[]),
     ("server", &["admission", "cluster", "domain", "engine", "policy"]),
+    ("wait", &["domain"]),
     ("watch", &["cluster", "domain", "policy", "server"]),
     (
         "cli",
@@ -27,6 +28,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "engine",
             "policy",
             "server",
+            "wait",
             "watch",
             "why",
         ],
