@@ -109,3 +109,23 @@ fn meaning(body: &[u8]) -> Answer {
         _ => Answer::Ready(Some(said)),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answer(code: u16, text: &str) -> Answer {
+        meaning(&[&[255], code.to_le_bytes().as_slice(), text.as_bytes()].concat())
+    }
+
+    #[test]
+    fn an_error_tells_whether_to_wait() {
+        let shutdown = "it says \"Server shutdown in progress\", error 1053".to_owned();
+        assert_eq!(answer(1053, "#08S01Server shutdown in progress"), Answer::Wait(shutdown));
+        assert!(matches!(answer(1040, "Too many connections"), Answer::Wait(_)));
+        assert!(matches!(answer(1129, "Host 'h' is blocked"), Answer::Useless(_)));
+        assert!(matches!(answer(1130, "Host 'h' is not allowed"), Answer::Ready(Some(_))));
+        assert_eq!(answer(1045, "#28000Access denied"), Answer::READY);
+        assert!(matches!(meaning(&[255]), Answer::Wait(_)));
+    }
+}

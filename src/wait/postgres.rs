@@ -54,7 +54,9 @@ async fn login(stream: &mut impl Stream, target: &Target) -> Result<Answer, Fail
             b"E" => return error(stream).await,
             // Without a password the login goes on, and may end with an error after all.
             b"R" if message(stream).await?.starts_with(&[0, 0, 0, 0]) => {}
-            b"R" | b"Z" => break,
+            // Where a password is asked for, a farewell would be a wrong one to the server's log.
+            b"R" => return Ok(Answer::READY),
+            b"Z" => break,
             // What the server tells of itself meanwhile; the last one is a protocol that it does not speak.
             b"S" | b"K" | b"N" | b"v" => {
                 message(stream).await?;
