@@ -19,7 +19,7 @@ demo: control-plane
 # The end-to-end tests mostly wait for Kubernetes and Argo CD, so more of them run at once than there are cores.
 test: tools control-plane
 	$(CARGO) test --no-default-features --lib --test integration
-	$(CARGO) test --lib --bins --examples --test integration --test server --test cluster
+	$(CARGO) test --lib --bins --examples --test integration --test server --test cluster --test databases
 	@start=$$(date +%s); RUST_TEST_THREADS=6 $(CARGO) test --test e2e || exit; \
 	  echo "end to end: $$(( $$(date +%s) - start )) s, of a budget of 1200 s on two cores"
 
@@ -48,22 +48,22 @@ image:
 docs:
 	BLESS=1 $(CARGO) test --test integration generated
 
-# What the tests run besides the control plane: the shell and nc of the waiter's image, Argo CD's Redis, and skopeo,
-# which reads images that the tests put together.
-# redis-tools has Redis itself under the name redis-check-rdb; unlike redis-server it installs no service.
+# What the tests run besides the control plane, as PROGRAM:PACKAGE of Debian: the shell and nc of one waiter's image,
+# Argo CD's Redis, databases to wait for, a reader of container images, and what a node needs beside the kubelet.
+# redis-tools has Redis itself under the name redis-check-rdb; no other package starts a service either.
+TOOLS := busybox:busybox-static redis-check-rdb:redis-tools skopeo:skopeo \
+  postgres:postgresql-15 initdb:postgresql-15 mariadbd:mariadb-server-core mariadb:mariadb-client-core \
+  pgbouncer:pgbouncer dnsmasq:dnsmasq-base \
+  runc:runc nft:nftables conntrack:conntrack bridge:containernetworking-plugins ip:iproute2 nsenter:util-linux
+
 tools:
-	@command -v busybox >/dev/null || { \
-	  echo "installing busybox, in whose shell the injected waiter runs" >&2; \
-	  apt-get update -qq && apt-get install -qq -y busybox-static >&2; } || { \
-	  echo "busybox is needed and could not be installed: install it with your package manager" >&2; exit 1; }
-	@command -v redis-server >/dev/null || command -v redis-check-rdb >/dev/null || { \
-	  echo "installing Redis, which Argo CD keeps its cache in" >&2; \
-	  apt-get update -qq && apt-get install -qq -y redis-tools >&2; } || { \
-	  echo "Redis is needed and could not be installed: install it with your package manager" >&2; exit 1; }
-	@command -v skopeo >/dev/null || { \
-	  echo "installing skopeo, which reads the container image" >&2; \
-	  apt-get update -qq && apt-get install -qq -y skopeo >&2; } || { \
-	  echo "skopeo is needed and could not be installed: install it with your package manager" >&2; exit 1; }
+	@missing=; for pair in $(TOOLS); do \
+	  PATH="$$PATH:/usr/sbin:/usr/lib/postgresql/15/bin:/usr/lib/cni" command -v "$${pair%%:*}" >/dev/null || \
+	  missing="$$missing $${pair#*:}"; done; \
+	[ -z "$$missing" ] || { \
+	  echo "installing$$missing, which the tests run" >&2; \
+	  tests/install.sh $$missing >&2; } || { \
+	  echo "needed and not installed:$$missing: install them with your package manager" >&2; exit 1; }
 
 # etcd, kube-apiserver, Argo CD and the rest, built once per version into a cache outside the repository.
 control-plane:

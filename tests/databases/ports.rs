@@ -1,0 +1,116 @@
+//! What is known of a server by its port alone, and what its port does to those who know better.
+
+use std::io::Write as _;
+use std::net::{Ipv4Addr, TcpListener};
+use std::thread;
+use std::time::Duration;
+
+use crate::process::free_port;
+use crate::waiter::{PASSWORD, Waiter};
+
+/// A port whose connections are held open in silence.
+fn silent() -> (TcpListener, u16) {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let port = listener.local_addr().unwrap().port();
+    (listener, port)
+}
+
+/// A port that says this to everybody and closes the connection.
+fn saying(text: &'static str) -> u16 {
+    let (listener, port) = silent();
+    thread::spawn(move || {
+        for stream in listener.incoming().map_while(Result::ok) {
+            let _ = (&stream).write_all(text.as_bytes());
+        }
+    });
+    port
+}
+
+#[test]
+fn a_port_that_accepts_and_says_nothing_is_enough_for_tcp_alone() {
+    let (_listener, port) = silent();
+    Waiter::new(20).target(&format!("127.0.0.1:{port}")).run().ready();
+    Waiter::new(20).target(&format!("tcp://127.0.0.1:{port}")).run().ready();
+    for scheme in ["postgres", "mysql", "redis"] {
+        let url = format!("{scheme}://u:{PASSWORD}@127.0.0.1:{port}");
+        let said = Waiter::new(4).target(&url).run();
+        said.gave_up(4, &["it accepts connections and does not answer within 3 s"]);
+    }
+}
+
+#[test]
+fn a_port_that_closes_its_connections_is_not_ready() {
+    let port = saying("");
+    for scheme in ["tcp", "postgres", "mysql", "redis"] {
+        let said = Waiter::new(1).target(&format!("{scheme}://127.0.0.1:{port}")).run();
+        said.ended(1, &["the connection"]);
+    }
+}
+
+#[test]
+fn a_server_of_another_kind_is_not_ready() {
+    let port = saying("HTTP/1.1 400 Bad Request\r\n\r\n");
+    Waiter::new(20).target(&format!("127.0.0.1:{port}")).run().ready();
+    let said = Waiter::new(1).target(&format!("mysql://u:{PASSWORD}@127.0.0.1:{port}")).run();
+    said.ended(1, &["its answer is not one of MySQL"]);
+}
+
+#[test]
+fn nothing_at_all_is_waited_for_until_the_bound() {
+    let said = Waiter::new(6).target(&format!("127.0.0.1:{}", free_port())).run();
+    said.gave_up(6, &["connection refused"]);
+    let lines: Vec<&str> = said.text.lines().collect();
+    assert_eq!(lines.len(), 3, "{}", said.text);
+    assert!(lines[0].contains("(from --target), TCP, 6 s at most"), "{}", said.text);
+    assert!(lines[1].contains(", 5 s of 6 s: connection refused"), "{}", said.text);
+}
+
+#[test]
+fn an_ipv6_address_is_asked() {
+    let Ok(listener) = TcpListener::bind("[::1]:0") else {
+        panic!("this machine has no IPv6 on its loopback device");
+    };
+    let port = listener.local_addr().unwrap().port();
+    let said = Waiter::new(20).target(&format!("[::1]:{port}")).run();
+    said.ready().ended(0, &[&format!("[::1]:{port} (from --target)")]);
+}
+
+#[test]
+fn all_targets_are_waited_for_within_one_bound() {
+    let (_listener, open) = silent();
+    let (closed, late) = (free_port(), free_port());
+    let target = |port: u16| format!("127.0.0.1:{port}");
+    let said = Waiter::new(2).target(&target(open)).target(&target(closed)).run();
+    said.gave_up(2, &[&format!("{} (from --target 2)", target(closed))]);
+    assert!(said.text.contains(&format!("{} (from --target 1) is ready", target(open))));
+    assert!(!said.last().contains("--target 1"), "{}", said.text);
+    let waiting = Waiter::new(20).target(&target(late)).target(&target(open)).start();
+    thread::sleep(Duration::from_millis(500));
+    let _listener = TcpListener::bind((Ipv4Addr::LOCALHOST, late)).unwrap();
+    waiting.end().ready();
+}
+
+#[test]
+fn what_was_given_and_cannot_be_used_is_refused() {
+    let url = format!("postgres://u:{PASSWORD}/x@db/shop");
+    for (target, reason) in [
+        (url.as_str(), "it cannot be told apart from its credentials"),
+        ("", "it is empty"),
+        ("sqlite:///shop.db", "its database is a file of its own"),
+        ("db", "it names no port"),
+        ("oracle://db", "its scheme is not known"),
+        ("/var/run/postgresql", "it names a Unix socket"),
+    ] {
+        let said = Waiter::new(20).target(target).run();
+        said.ended(
+            2,
+            &["--target is not usable: ", reason, "; write host:port, or a URL such as "],
+        );
+    }
+    let said = Waiter::new(20).target("db:1").target("db").run();
+    said.ended(2, &["--target 2 is not usable: it names no port"]);
+    let url = format!("postgres://u:{PASSWORD}@db/shop");
+    Waiter::new(20).arg(&url).run().ended(2, &["write --target before each address"]);
+    Waiter::within("1").target("db:1").run().ended(2, &["--timeout is no duration"]);
+    Waiter::within(&url).target("db:1").run().ended(2, &["--timeout is no duration"]);
+}
