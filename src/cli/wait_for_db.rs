@@ -26,7 +26,8 @@ pub(super) struct Arguments {
     /// The longest that the wait may take.
     #[arg(long, default_value = "60s", value_name = "DURATION", allow_hyphen_values = true)]
     timeout: String,
-    /// Want a second ready answer one second after the first: a pooler answers before its server does.
+    /// Want a second ready answer one second after the first, since a server may answer and restart. It does not see
+    /// through a pooler that asks for passwords itself.
     #[arg(long)]
     retry_once_ready: bool,
     #[arg(hide = true)]
