@@ -21,11 +21,14 @@ pub(super) async fn attempt(target: &Target) -> Answer {
     let end = Instant::now() + BOUND;
     let (addresses, mut reasons) = resolve(target, end).await;
     let several = addresses.len() > 1;
+    // The last of many addresses gets its time as well.
+    let count = u32::try_from(addresses.len()).unwrap_or(u32::MAX).max(1);
+    let stagger = STAGGER.min(BOUND / 2 / count);
     let mut probes = JoinSet::new();
     for ((name, address), turn) in addresses.into_iter().zip(0..) {
         let target = target.clone();
         probes.spawn(async move {
-            time::sleep(STAGGER * turn).await;
+            time::sleep(stagger * turn).await;
             let answer = probe(&target, &name, address, end).await;
             (address, answer)
         });
@@ -37,9 +40,7 @@ pub(super) async fn attempt(target: &Target) -> Answer {
             }
             Ok((_, Answer::Wait(reason))) => reasons.push(reason),
             Ok((_, answer)) => return answer,
-            Err(error) if error.is_panic() => {
-                return Answer::Broken;
-            }
+            Err(error) if error.is_panic() => return Answer::Broken,
             Err(_) => {}
         }
     }
