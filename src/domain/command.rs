@@ -119,7 +119,8 @@ impl Reader {
         if let Some(program) = by_image.or_else(|| runner::by_options(args).filter(|_| is_option)) {
             let line: Vec<&str> = std::iter::once(program).chain(args.iter().copied()).collect();
             let reading = self.line(&line, &Input::default());
-            if !reading.is_empty() {
+            // Of our own image we know that it never runs its arguments as a command.
+            if !reading.is_empty() || program == "wavegate" {
                 return reading;
             }
         }
@@ -263,7 +264,7 @@ impl Reader {
 
     fn program(&mut self, program: &Program<'_>, args: &[&str], input: &Input) -> CommandReading {
         let is_target = matches!(program.via, Via::Target(_));
-        if let Some(waiter) = waiter::read_verb(if is_target { program.name } else { "" }, args) {
+        if let Some(waiter) = waiter::read_verb(program.name, is_target, args) {
             return CommandReading { waiter: Some(waiter), ..CommandReading::default() };
         }
         if is_health_request(program.name, args) {
@@ -323,7 +324,7 @@ impl Reader {
 }
 
 /// Whether a client asks for a page and keeps nothing of it.
-fn is_health_request(name: &str, args: &[&str]) -> bool {
+pub(super) fn is_health_request(name: &str, args: &[&str]) -> bool {
     const SENDS: &str = "-d -T -F -O --data --upload --form --remote-name --post --body";
     let discards = |at: usize| args.get(at).is_some_and(|to| matches!(*to, "-" | "/dev/null"));
     match name {

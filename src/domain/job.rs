@@ -69,7 +69,8 @@ impl<'a> Job<'a> {
     }
 
     /// The first waiter that is done before the migration starts: an init container ahead of it, or a
-    /// command in front of the runner in its own script.
+    /// command in front of the runner in its own script. A native sidecar is no such container: what follows does
+    /// not wait for its end.
     pub fn waiter(&self) -> Option<(ContainerPlace, &Waiter)> {
         let migration = self.recognition.container;
         self.readings.iter().find_map(|(place, reading)| {
@@ -78,7 +79,9 @@ impl<'a> Job<'a> {
                 *place == migration
                     || (place.init && (!migration.init || place.index < migration.index))
             });
-            ahead.then_some((*place, waiter))
+            let sidecar = place.init
+                && self.pod().container(*place)?.restart_policy.as_deref() == Some("Always");
+            (ahead && !sidecar).then_some((*place, waiter))
         })
     }
 }

@@ -51,12 +51,30 @@ const ENTRYPOINTS: &[(&str, &str)] = &[
     ("wait4x/wait4x", "wait4x"),
     ("jwilder/dockerize", "dockerize"),
     ("powerman/dockerize", "dockerize"),
+    ("willwill/wait-for-it", "wait-for-it.sh"),
+    ("dadarek/wait-for-dependencies", "wait-for-dependencies"),
 ];
 
 /// Names so telling that any registry's copy of the image counts.
 const BY_NAME: &[&str] = &[
-    "dbmate", "flyway", "pgroll", "openfga", "spicedb", "kratos", "hydra", "keto", "wait4x",
+    "dbmate",
+    "flyway",
+    "pgroll",
+    "openfga",
+    "spicedb",
+    "kratos",
+    "hydra",
+    "keto",
+    "wait4x",
     "kubectl",
+    "wavegate",
+    "dockerize",
+    "k8s-wait-for",
+    "wait-for-it",
+    "wait-for",
+    "wait-port",
+    "wait-on",
+    "wait-for-port",
 ];
 
 /// Options that only one tool takes: an image built on the tool's own keeps its entrypoint.

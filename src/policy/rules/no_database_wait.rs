@@ -9,6 +9,11 @@ declare_rule! {
     ///
     /// Nothing waits for the database before the migration starts: no init container with a known
     /// waiter, no waiting loop in front of the runner in its script, no earlier hook Job that waits.
+    /// Known are loops around `nc`, `pg_isready`, `mysqladmin ping` and the like, `wait-for-it`,
+    /// `wait-for`, `dockerize -wait`, `wait4x`, `wait-port`, `wait-on`, `wait-for-port`,
+    /// `k8s-wait-for`, `kubectl wait`, `curl --retry N --retry-connrefused`, verbs such as
+    /// `manage.py wait_for_db` and `rails db:wait`, and `wavegate wait-for-db`, also as the entry point
+    /// of their usual images. A native sidecar does not count: what follows does not wait for its end.
     /// In an enforcing namespace wavegate adds a waiter itself, so this finding remains only where it
     /// cannot: no target is known, the pods run on Windows, or a mesh's classic sidecar would start
     /// too late.

@@ -8,7 +8,9 @@ declare_rule! {
     /// # What it checks
     ///
     /// The bound of the waiter is not below the Job's `activeDeadlineSeconds`. A waiter without a
-    /// bound of its own is bounded by the Job's deadline and passes.
+    /// bound of its own is bounded by the Job's deadline and passes. One that its tool sets counts where
+    /// none is written: 15 s for `wait-for-it`, 10 s for `dockerize` and `wait4x`, 60 s for
+    /// `wavegate wait-for-db`.
     ///
     /// # Why it matters
     ///

@@ -7,7 +7,11 @@ use crate::domain::command::{Waiter, read_command};
 fn commands_that_wait() {
     for row in COMMANDS.lines().filter(|row| !row.is_empty()) {
         let (line, want) = row.split_once(" => ").unwrap_or_default();
-        assert_eq!(shown(read(line).waiter), want, "{row}");
+        assert_eq!(shown(read(&line.replace("\\n", "\n")).waiter), want, "{row}");
+    }
+    for (image, args, want) in BY_IMAGE {
+        let reading = read_command(&[], &elements(args), Some(image));
+        assert_eq!(shown(reading.waiter), *want, "{image} {args}");
     }
     let by_image = read_command(&[], &elements("pod -lapp=db"), Some("groundnuty/k8s-wait-for"));
     assert!(by_image.waiter.is_some());
@@ -15,6 +19,27 @@ fn commands_that_wait() {
         read_command(&[], &elements("wait pod/db --timeout=9s"), Some("bitnami/kubectl"));
     assert_eq!(shown(by_image.waiter), "kubectl wait 9");
 }
+
+/// An image whose own entrypoint takes the arguments.
+const BY_IMAGE: &[(&str, &str, &str)] = &[
+    ("wavegate/wavegate", "wait-for-db --timeout=45s", "wavegate wait-for-db 45"),
+    ("mirror/ghcr/wavegate", "wait-for-db", "wavegate wait-for-db 60"),
+    ("wavegate", "serve", ""),
+    ("wavegate", "wait-for-db --help", ""),
+    ("wavegate", "wait-for-db -h", ""),
+    ("shop/wavegate-tools", "--timeout=60s", ""),
+    ("willwill/wait-for-it", "db:5432 -t 30", "wait-for-it 30"),
+    ("mirror/willwill/wait-for-it", "db:5432", "wait-for-it 15"),
+    ("jwilder/dockerize", "-wait tcp://db:5432 -timeout 60s", "dockerize 60"),
+    ("jwilder/dockerize", "-template /a:/b", ""),
+    ("atkrad/wait4x", "tcp db:5432 -t 30s", "wait4x 30"),
+    ("groundnuty/k8s-wait-for", "service db", "k8s-wait-for"),
+    ("dadarek/wait-for-dependencies", "db:5432", "wait script"),
+    ("bitnami/kubectl", "rollout status statefulset/db --timeout=90s", "kubectl rollout status 90"),
+    ("bitnami/kubectl", "get pods", ""),
+    ("bitnami/wait-for-port", "--host=db --timeout=20 5432", "wait-for-port 20"),
+    ("shop/api", "db:5432 -t 30", ""),
+];
 
 /// Tool and bound in seconds.
 fn shown(waiter: Option<Waiter>) -> String {
@@ -24,7 +49,7 @@ fn shown(waiter: Option<Waiter>) -> String {
     })
 }
 
-const COMMANDS: &str = "
+const COMMANDS: &str = r"
 wait-for-it.sh db:5432 => wait-for-it 15
 /wait-for-it.sh db:5432 -t 30 => wait-for-it 30
 wait-for-it db:5432 --timeout=60 --strict -- alembic upgrade head => wait-for-it 60
@@ -50,7 +75,28 @@ airflow db check-migrations --migration-wait-timeout=45 => airflow 45
 airflow db check-migrations => airflow 60
 python manage.py wait_for_db => wait command
 python manage.py wait_for_database --timeout 120 => wait command 120
-wavegate wait-for-db --timeout 90s => wait command 90
+wavegate wait-for-db --timeout 90s => wavegate wait-for-db 90
+/wavegate wait-for-db --timeout=60s --target=db:5432 => wavegate wait-for-db 60
+/wavegate wait-for-db => wavegate wait-for-db 60
+timeout 20 wavegate wait-for-db => wavegate wait-for-db 20
+waitforit -address=tcp://db:5432 -timeout=30 -- alembic upgrade head => waitforit 30
+wait-for-port --timeout=45 --host=db 5432 => wait-for-port 45
+wait-for-port --host=db 5432 => wait-for-port 30
+npx wait-port -t 30000 db:5432 => wait-port 30
+npx wait-port db:5432 => wait-port
+wait-port --timeout=1500 db:5432 => wait-port 1
+npx wait-on -t 60000 tcp:db:5432 => wait-on 60
+npx wait-on --timeout 2m tcp:db:5432 => wait-on 120
+wait-on tcp:db:5432 => wait-on
+kubectl rollout status statefulset/db --timeout=120s => kubectl rollout status 120
+kubectl rollout status statefulset/db => kubectl rollout status
+curl --retry 30 --retry-delay 2 --retry-connrefused http://db:8123/ping => curl 60
+curl -sf --retry 5 --retry-all-errors -o /dev/null http://db:8123/ping => curl 31
+curl --retry 30 --retry-delay 2 --retry-connrefused --retry-max-time 45 http://db:8123/ping => curl 45
+php artisan wait:db --timeout=30 => wait command 30
+python manage.py wait_for_postgres => wait command
+python -c :: import socket, time\nwhile True:\n  try:\n    socket.create_connection(('db', 5432)); break\n  except OSError: time.sleep(1) => connection attempt
+python3 -c :: import socket, time\nfor _ in range(30):\n  if socket.socket().connect_ex(('db', 5432)) == 0: break\n  time.sleep(2) => connection attempt 60
 lakekeeper wait-for-db => wait command
 rails db:wait => wait command
 pg_isready -h db -t 30 => pg_isready 30
@@ -121,6 +167,37 @@ fn not_waiters() {
         "./wait-for-migrations.sh; alembic upgrade head",
     ] {
         assert_eq!(script(text).waiter, None, "{text}");
+    }
+}
+
+#[test]
+fn commands_that_do_not_wait() {
+    for line in [
+        "wavegate serve --timeout=60s",
+        "wavegate check wait-for-db",
+        "wavegate wait-for-db --help",
+        "wavegate wait-for-db -h",
+        "wavegate --version",
+        "wait-for-it.sh --help",
+        "wait4x --version",
+        "python manage.py wait_for_db --help",
+        "dockerize -template /a:/b alembic upgrade head",
+        "kubectl rollout restart statefulset/db",
+        "kubectl get pods --wait",
+        // Gives up where nothing listens.
+        "curl --retry 30 --retry-delay 2 http://db:8123/ping",
+        "curl --retry 0 --retry-connrefused http://db:8123/ping",
+        // A download, and a change.
+        "curl --retry 5 --retry-connrefused -o schema.sql http://files/schema.sql",
+        "curl --retry 5 --retry-connrefused -X POST http://api/migrate",
+        "python -c :: import socket; socket.create_connection(('db', 5432))",
+        "python -c :: import time; time.sleep(30)",
+        "python -c :: import app, time\nwhile True: app.connect(); app.migrate(); time.sleep(1)",
+        "node -e :: while (true) { connect(); sleep(1) }",
+        "mysqladmin ping -h db",
+        "await-nothing-of-ours --help",
+    ] {
+        assert_eq!(read(line).waiter, None, "{line}");
     }
 }
 
