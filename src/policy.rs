@@ -16,4 +16,4 @@ mod settings;
 pub use context::Context;
 pub use finding::{Effect, Finding, Problem, Problems};
 pub use rule::{Check, Code, Rule, Scope, Severity};
-pub use settings::{Inject, OnUnknown, Ordering, Policy, Waiter};
+pub use settings::{Inject, OnUnknown, Ordering, Policy, Waiter, WaiterForm, WaiterMode};

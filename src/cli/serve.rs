@@ -14,7 +14,8 @@ use tracing_subscriber::filter::LevelFilter;
 
 use super::{CliError, SUCCESS};
 use crate::cluster::retention::Retention;
-use crate::policy::Policy;
+use crate::domain::image::ImageRef;
+use crate::policy::{Policy, Waiter, WaiterForm, WaiterMode};
 use crate::server::webhook::{Cluster, Webhook};
 use crate::server::{
     self, Drain, Limits, Metrics, Readiness, ServeError, ServerConfig, Timeouts, TlsSource,
@@ -70,12 +71,18 @@ pub(super) struct Arguments {
     /// How often records that nobody needs any more are removed.
     #[arg(long, value_parser = duration, default_value = "10m", value_name = "DURATION")]
     prune_every: Duration,
-    /// Image of the injected waiter: one with a shell and nc.
-    #[arg(long, env = "WAVEGATE_WAIT_IMAGE")]
-    wait_image: Option<String>,
-    /// User that the injected waiter runs as where its pod chooses none; `none` leaves it to the cluster.
-    #[arg(long, env = "WAVEGATE_WAIT_USER", default_value = "65532", value_parser = user)]
-    wait_user: User,
+    /// What waits in the init container that is added to migrations.
+    #[arg(long, env = "WAVEGATE_WAITER", value_enum, default_value = "native")]
+    waiter: WaiterKind,
+    /// wavegate's own image, as nodes pull it: that of the native waiter. Without one the waiter is busybox's.
+    #[arg(long, env = "WAVEGATE_WAITER_IMAGE", value_name = "REF", value_parser = image)]
+    waiter_image: Option<String>,
+    /// Image of the busybox waiter: one with a shell and nc.
+    #[arg(long, env = "WAVEGATE_BUSYBOX_IMAGE", value_name = "REF", value_parser = image)]
+    busybox_image: Option<String>,
+    /// User that the busybox waiter runs as where its pod chooses none; `none` leaves it to the cluster.
+    #[arg(long, env = "WAVEGATE_BUSYBOX_USER", default_value = "65532", value_parser = user)]
+    busybox_user: User,
     /// What to log, and everything worse.
     #[arg(long, env = "WAVEGATE_LOG", default_value = "info", value_name = "LEVEL")]
     log: LevelFilter,
@@ -87,6 +94,14 @@ enum MinVersion {
     Tls12,
     #[value(name = "1.3")]
     Tls13,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum WaiterKind {
+    /// wavegate's own `wait-for-db`.
+    Native,
+    /// A loop around `nc` in a shell.
+    Busybox,
 }
 
 /// Why the server does not serve.
@@ -129,7 +144,9 @@ impl Arguments {
             state: Arc::clone(&watch.state),
             live: Some(Arc::clone(&watch.live)),
         });
-        let decide = Arc::new(Webhook::new(self.policy(), cluster, Arc::clone(&metrics)));
+        let policy = self.policy();
+        tell_of_fallback(&policy.waiter);
+        let decide = Arc::new(Webhook::new(policy, cluster, Arc::clone(&metrics)));
         // Port 0 was resolved by now; an address that cannot be told is not worth failing for.
         tracing::info!(
             listen = webhook.local_addr().ok().map(tracing::field::display),
@@ -178,10 +195,16 @@ impl Arguments {
 
     fn policy(&self) -> Policy {
         let mut policy = Policy::default();
-        if let Some(image) = &self.wait_image {
-            policy.waiter.image.clone_from(image);
+        let waiter = &mut policy.waiter;
+        waiter.mode = match self.waiter {
+            WaiterKind::Native => WaiterMode::Native,
+            WaiterKind::Busybox => WaiterMode::Busybox,
+        };
+        waiter.image.clone_from(&self.waiter_image);
+        if let Some(image) = &self.busybox_image {
+            waiter.busybox_image.clone_from(image);
         }
-        policy.waiter.user = self.wait_user.0;
+        waiter.busybox_user = self.busybox_user.0;
         policy
     }
 
@@ -198,6 +221,14 @@ impl Arguments {
 
 /// How long records that are still to be written get at the end, after the last request was answered.
 const FLUSH: Duration = Duration::from_secs(5);
+
+/// An image that nobody named cannot be pulled.
+fn tell_of_fallback(waiter: &Waiter) {
+    if let (WaiterMode::Native, WaiterForm::Busybox { image, .. }) = (waiter.mode, waiter.form()) {
+        let reason = "--waiter-image does not name wavegate's own image";
+        tracing::warn!(image, reason, "migrations get a waiter of busybox");
+    }
+}
 
 /// A panic's message may quote the request that it was about; where it happened is all that the log tells.
 fn log_panics_without_their_payload() {
@@ -228,6 +259,14 @@ fn user(text: &str) -> Result<User, String> {
         ("none", _) => Ok(User(None)),
         (_, Ok(id)) if id > 0 => Ok(User(Some(id))),
         _ => Err(format!("{text:?} is neither a user id above 0 nor `none`")),
+    }
+}
+
+/// An image reference, checked before a Job's pod is refused for it.
+fn image(text: &str) -> Result<String, String> {
+    match ImageRef::parse(text) {
+        Ok(_) => Ok(text.to_owned()),
+        Err(error) => Err(error.to_string()),
     }
 }
 

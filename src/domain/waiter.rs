@@ -2,6 +2,7 @@
 
 mod code;
 mod loops;
+pub mod own;
 
 use std::time::Duration;
 

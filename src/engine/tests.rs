@@ -76,15 +76,14 @@ impl Request {
     }
 
     fn decide(&self, mode: Mode) -> Vec<String> {
+        self.decide_by(&Policy::default(), mode)
+    }
+
+    fn decide_by(&self, policy: &Policy, mode: Mode) -> Vec<String> {
         let body = self.body();
         let admission = decode(&body).unwrap();
-        let decision = evaluate(
-            &admission,
-            &ClusterState::default(),
-            &Policy::default(),
-            mode,
-            Timestamp::UNIX_EPOCH,
-        );
+        let (state, now) = (ClusterState::default(), Timestamp::UNIX_EPOCH);
+        let decision = evaluate(&admission, &state, policy, mode, now);
         let line = |finding: &Finding| format!("{} {}", finding.effect().name(), finding.code());
         let found: Vec<String> = decision.findings.iter().map(line).collect();
         let denies = found.iter().any(|line| line.starts_with("deny"));
@@ -95,8 +94,12 @@ impl Request {
 
 /// What the mutating webhook makes of a Job, and the object after it.
 fn mutated(object: &Value, mode: Mode) -> (Mutation, Value) {
+    mutated_by(&Policy::default(), object, mode)
+}
+
+fn mutated_by(policy: &Policy, object: &Value, mode: Mode) -> (Mutation, Value) {
     let body = Request::create(object.clone()).body();
-    let mutation = mutate(&decode(&body).unwrap(), &Policy::default(), mode);
+    let mutation = mutate(&decode(&body).unwrap(), policy, mode);
     let mut after = object.clone();
     json_patch::patch(&mut after, &mutation.patch).unwrap();
     (mutation, after)
@@ -351,3 +354,4 @@ fn severities_follow_the_policy() {
 
 mod gate;
 mod promises;
+mod waiter;

@@ -1,8 +1,10 @@
-//! The init container that waits for the database, in its `busybox` form: a bounded `nc` loop.
+//! The init container that waits for the database: wavegate's own `wait-for-db`, or a bounded `nc` loop in busybox.
 //!
 //! It must not break a migration that works. A target that is only discovered, in variables that the author
 //! wrote for the migration, and turns out to be unusable ends the wait with one line and success; only a
-//! remote target that stays unreachable fails the pod. Values reach the shell through the environment alone.
+//! remote target that stays unreachable fails the pod. Values reach a shell through the environment alone.
+
+mod container;
 
 use serde_json::{Map, Value, json};
 
@@ -10,13 +12,8 @@ use crate::domain::database::variables::{HOSTS, URLS};
 use crate::domain::job::Job;
 use crate::domain::keys;
 use crate::domain::manifest::{Container, EnvVar};
+use crate::domain::waiter::own;
 use crate::policy::Policy;
-
-/// The script, the same for every Job.
-pub const SCRIPT: &str = include_str!("wait-for-db.sh");
-
-/// The container's whole command.
-const COMMAND: [&str; 3] = ["/bin/sh", "-c", SCRIPT];
 
 /// The container's name, and the one it gets where the author uses that name for something else.
 const NAMES: [&str; 2] = ["wait-for-db", "wavegate-wait-for-db"];
@@ -38,12 +35,9 @@ pub enum Injection {
     Skip(&'static str),
 }
 
-/// The init container of a Job that is wavegate's own, told by its script and not by its name.
+/// The init container of a Job that is wavegate's own, in either form.
 pub fn injected<'a>(job: &'a Job<'_>) -> Option<&'a Container<'a>> {
-    let is_ours = |container: &&Container<'_>| {
-        container.command.iter().map(AsRef::as_ref).eq(COMMAND) && container.args.is_empty()
-    };
-    job.pod().init_containers.iter().find(is_ours)
+    job.pod().init_containers.iter().find(|container| own::is_own(container))
 }
 
 /// Builds the container for a migration Job that has no waiter, or says why there is none to add.
@@ -73,20 +67,34 @@ pub fn plan(job: &Job<'_>, policy: &Policy) -> Injection {
     };
     let sidecars = pod.init_containers.iter();
     let index = sidecars.take_while(|c| c.restart_policy.as_deref() == Some("Always")).count();
-    Injection::Add { container: build(job, name, target, policy), name, index }
+    Injection::Add { container: container::build(job, name, target, &policy.waiter), name, index }
 }
 
-/// What the container is told about the database.
-struct Target {
-    env: Vec<Value>,
-    env_from: Option<Value>,
+/// Where the container finds out which database it waits for.
+enum Target<'j> {
+    /// The Job names it in `wavegate.dev/database`.
+    Named(&'j str),
+    /// In these variables of the migration.
+    Variables {
+        /// Those that hold a URL, most telling first.
+        urls: Vec<&'static str>,
+        /// Those that hold a host, each with its port's and the default.
+        hosts: Vec<Host>,
+        /// The variables as the migration has them, with what they refer to.
+        env: Vec<Value>,
+    },
+    /// Somewhere in these Secrets and ConfigMaps, which nobody reads before the container does.
+    Sources(Option<Value>),
 }
 
-impl Target {
-    fn of(job: &Job<'_>, migration: &Container<'_>) -> Result<Self, &'static str> {
+/// Variables of a host and of its port, and the port where that is absent.
+type Host = (&'static str, &'static str, &'static str);
+
+impl<'j> Target<'j> {
+    fn of(job: &'j Job<'_>, migration: &Container<'_>) -> Result<Self, &'static str> {
         if let Some(key) = job.key(keys::DATABASE) {
             check_address(key.value)?;
-            return Ok(Self { env: vec![literal("WAVEGATE_DATABASE", key.value)], env_from: None });
+            return Ok(Self::Named(key.value));
         }
         let mut variables = migration.variables();
         // The file behind such a variable is written by an init container that runs after this one.
@@ -95,19 +103,17 @@ impl Target {
         });
         let written = |name: &str| variables.iter().any(|variable| variable.name.as_str() == name);
         let urls: Vec<&str> = URLS.iter().copied().filter(|name| written(name)).collect();
-        let hosts: Vec<_> = HOSTS.iter().filter(|(host, _, _)| written(host)).collect();
+        let hosts: Vec<Host> = HOSTS.iter().copied().filter(|(host, ..)| written(host)).collect();
         if !urls.is_empty() || !hosts.is_empty() {
             let named =
                 urls.iter().copied().chain(hosts.iter().flat_map(|(host, port, _)| [*host, *port]));
-            let mut env = copied(&variables, &named.collect::<Vec<_>>());
-            env.extend(lists(&urls, &hosts));
-            return Ok(Self { env, env_from: None });
+            let env = copied(&variables, &named.collect::<Vec<_>>());
+            return Ok(Self::Variables { urls, hosts, env });
         }
         if !migration.has_env_from() {
             return Err("no variable names its database; write wavegate.dev/database");
         }
-        let env_from = migration.env_from.and_then(|raw| serde_json::from_str(raw.get()).ok());
-        Ok(Self { env: lists(URLS, &HOSTS.iter().collect::<Vec<_>>()), env_from })
+        Ok(Self::Sources(migration.env_from.and_then(|raw| serde_json::from_str(raw.get()).ok())))
     }
 }
 
@@ -123,16 +129,6 @@ fn check_address(text: &str) -> Result<(), &'static str> {
         return Err("wavegate.dev/database is neither host:port nor a URL");
     }
     Ok(())
-}
-
-fn lists(urls: &[&str], hosts: &[&(&str, &str, &str)]) -> Vec<Value> {
-    let hosts: Vec<String> =
-        hosts.iter().map(|(host, port, default)| format!("{host}:{port}:{default}")).collect();
-    vec![literal("WAVEGATE_URLS", &urls.join(" ")), literal("WAVEGATE_HOSTS", &hosts.join(" "))]
-}
-
-fn literal(name: &str, value: &str) -> Value {
-    json!({"name": name, "value": value})
 }
 
 /// The named variables as the migration has them, and those that their values refer to as `$(NAME)`, which
@@ -174,48 +170,4 @@ fn variable_json(variable: &EnvVar<'_>) -> Value {
         entry.insert("valueFrom".to_owned(), source);
     }
     Value::Object(entry)
-}
-
-fn build(job: &Job<'_>, name: &str, target: Target, policy: &Policy) -> Value {
-    let waiter = &policy.waiter;
-    let deadline = job.manifest.spec.active_deadline_seconds;
-    let half = deadline.and_then(|seconds| u64::try_from(seconds / 2).ok());
-    let timeout =
-        half.map_or(waiter.timeout.as_secs(), |half| half.min(waiter.timeout.as_secs())).max(1);
-    let mut env = target.env;
-    env.push(literal("WAVEGATE_TIMEOUT", &timeout.to_string()));
-    let resources = json!({"cpu": waiter.cpu, "memory": waiter.memory});
-    let mut container = json!({
-        "name": name,
-        "image": waiter.image,
-        "imagePullPolicy": "IfNotPresent",
-        "command": COMMAND,
-        "env": env,
-        "resources": {"requests": resources, "limits": resources},
-        "securityContext": security_context(job, policy),
-        "terminationMessagePolicy": "FallbackToLogsOnError",
-    });
-    if let (Some(env_from), Some(fields)) = (target.env_from, container.as_object_mut()) {
-        fields.insert("envFrom".to_owned(), env_from);
-    }
-    container
-}
-
-/// What Pod Security's restricted level asks of a container. The image's own user is root, so a user is set,
-/// unless the pod already chose one that is not.
-fn security_context(job: &Job<'_>, policy: &Policy) -> Value {
-    let mut context = json!({
-        "allowPrivilegeEscalation": false,
-        "capabilities": {"drop": ["ALL"]},
-        "privileged": false,
-        "readOnlyRootFilesystem": true,
-        "runAsNonRoot": true,
-        "seccompProfile": {"type": "RuntimeDefault"},
-    });
-    let chosen = job.pod().security_context.run_as_user.is_some_and(|user| user != 0);
-    let user = policy.waiter.user.filter(|_| !chosen);
-    if let (Some(user), Some(fields)) = (user, context.as_object_mut()) {
-        fields.insert("runAsUser".to_owned(), json!(user));
-    }
-    context
 }

@@ -38,30 +38,73 @@ pub enum OnUnknown {
     Warn,
 }
 
+/// What the injected `wait-for-db` container runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WaiterMode {
+    /// wavegate's own `wait-for-db`, which tells a database that is ready from a port that is open.
+    Native,
+    /// A loop around `nc` in an image with a shell.
+    Busybox,
+}
+
 /// The injected `wait-for-db` container.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Waiter {
-    /// Image with a shell and `nc`; set by the operator, never by a manifest.
-    pub image: String,
+    /// What is wanted; see [`Self::form`] for what is done.
+    pub mode: WaiterMode,
+    /// wavegate's own image; set by the operator, never by a manifest. `None` where nobody named it: such an image
+    /// cannot be pulled, so the busybox form serves instead.
+    pub image: Option<String>,
+    /// Image of the busybox form, with a shell and `nc`; set by the operator, never by a manifest.
+    pub busybox_image: String,
+    /// Numeric user of the busybox form, set only where the pod does not choose one, since the image's own is root.
+    /// `None` leaves it to the cluster, as OpenShift wants it.
+    pub busybox_user: Option<u32>,
     /// Longest wait; halved deadlines bound it further.
     pub timeout: Duration,
     /// CPU request and limit.
     pub cpu: String,
     /// Memory request and limit.
     pub memory: String,
-    /// Numeric user, set only where the pod does not choose one, since the image's own is root. `None` leaves it
-    /// to the cluster, as OpenShift wants it.
-    pub user: Option<u32>,
+}
+
+/// The form of the injected container that a policy comes to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WaiterForm<'a> {
+    /// wavegate's own image.
+    Native {
+        /// The image.
+        image: &'a str,
+    },
+    /// The loop around `nc`.
+    Busybox {
+        /// The image.
+        image: &'a str,
+        /// The user where the pod chooses none.
+        user: Option<u32>,
+    },
+}
+
+impl Waiter {
+    /// What is injected: the busybox form where it is wanted or where wavegate's own image is not known.
+    pub fn form(&self) -> WaiterForm<'_> {
+        match (self.mode, &self.image) {
+            (WaiterMode::Native, Some(image)) => WaiterForm::Native { image },
+            _ => WaiterForm::Busybox { image: &self.busybox_image, user: self.busybox_user },
+        }
+    }
 }
 
 impl Default for Waiter {
     fn default() -> Self {
         Self {
-            image: "busybox:1.36".to_owned(),
-            timeout: Duration::from_mins(2),
-            cpu: "50m".to_owned(),
+            mode: WaiterMode::Native,
+            image: None,
+            busybox_image: "busybox:1.36".to_owned(),
+            busybox_user: Some(65532),
+            timeout: Duration::from_mins(1),
+            cpu: "20m".to_owned(),
             memory: "32Mi".to_owned(),
-            user: Some(65532),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The injected waiter, run as the container runs it: its own command and environment under busybox's sh and nc.
+//! The injected waiter in its busybox form, run as the container runs it: its own command and environment under busybox's sh and nc.
 
 use std::fs;
 use std::net::TcpListener;
@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use wavegate::admission::Admission;
 use wavegate::engine::{Mode, mutate};
-use wavegate::policy::Policy;
+use wavegate::policy::{Policy, WaiterMode};
 
 fn find(program: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
@@ -55,7 +55,10 @@ fn container(env: &Value, annotations: &Value, timeout: u64) -> Value {
     })
     .to_string();
     let admission = Admission::of_manifest("batch", "Job", "shop", &job);
-    let mutation = mutate(&admission, &Policy::default(), Mode::Enforce);
+    let mut policy = Policy::default();
+    policy.waiter.mode = WaiterMode::Busybox;
+    policy.waiter.image = Some("example.com/wavegate:v1".to_owned());
+    let mutation = mutate(&admission, &policy, Mode::Enforce);
     let mut job: Value = serde_json::from_str(&job).unwrap();
     json_patch::patch(&mut job, &mutation.patch).unwrap();
     job["spec"]["template"]["spec"]["initContainers"][0].clone()
@@ -153,6 +156,8 @@ fn the_target_is_read_from_the_variables_at_run_time() {
             said.contains("did not accept a connection within 1 s: nc: connection refused"),
             "{said}"
         );
+        // The last line is what a record of the failure quotes.
+        assert!(said.lines().last().unwrap_or_default().contains(want), "{said}");
     });
 }
 

@@ -82,8 +82,9 @@ start=$(date +%s) next=0 elapsed=0
 until error=$(nc $only -w 3 "$host" "$port" $then 2>&1); do
   elapsed=$(( $(date +%s) - start ))
   if [ "$elapsed" -ge "$WAVEGATE_TIMEOUT" ]; then
+    say "the migration is not started; check that the database runs and that its network policy admits this pod"
+    # The last line is what a record quotes.
     say "$host:$port (from $source) did not accept a connection within $WAVEGATE_TIMEOUT s${error:+: $error}"
-    say "the migration was not started; check that the database runs and that its network policy admits this pod"
     exit 1
   fi
   if [ "$elapsed" -ge "$next" ]; then
