@@ -10,6 +10,7 @@
 //! Nothing of it is on the path of a request but the lock of what is known and, before a denial, the live read.
 
 mod backoff;
+mod failure;
 mod feed;
 mod follow;
 mod image;

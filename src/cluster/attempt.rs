@@ -14,7 +14,8 @@ use crate::domain::manifest::JobManifest;
 use crate::domain::migration::Migration;
 use crate::domain::outcome::Outcome;
 use crate::domain::record::{
-    RecordConfidence, RecordJob, RecordPairing, RecordPhase, RecordSpec, RecordStatus,
+    RecordConfidence, RecordFailure, RecordJob, RecordPairing, RecordPhase, RecordSpec,
+    RecordStatus,
 };
 use crate::domain::role::{Confidence, MigrationPhase};
 
@@ -43,6 +44,8 @@ pub struct Attempt {
     pub outcome: Outcome,
     /// Why, in the Job's words.
     pub reason: Option<String>,
+    /// By which container it failed, where its pod told.
+    pub failure: Option<Box<RecordFailure>>,
     /// When the Job was created.
     pub created: Timestamp,
     /// When it started.
@@ -154,6 +157,7 @@ impl Attempt {
             image_id: None,
             outcome: Outcome::Running,
             reason: None,
+            failure: None,
             created: Timestamp::MAX,
             started: None,
             completed: None,
@@ -171,6 +175,7 @@ impl Attempt {
             completion_time: None,
             duration: None,
             image_id: None,
+            failure: None,
         });
         let hooks: Vec<HookPhase> =
             spec.hooks.iter().filter_map(|hook| HookPhase::parse(hook)).collect();
@@ -210,6 +215,7 @@ impl Attempt {
             image_id: status.image_id,
             outcome: status.outcome,
             reason: status.reason,
+            failure: status.failure.map(Box::new),
             created: spec.job.created,
             started: status.start_time,
             completed: status.completion_time,
@@ -268,6 +274,7 @@ impl Attempt {
             completion_time: self.completed,
             duration: lasted.map(duration),
             image_id: self.image_id.clone(),
+            failure: self.failure.as_deref().cloned(),
         }
     }
 
@@ -314,6 +321,9 @@ impl Attempt {
         self.completed = self.completed.or(other.completed);
         if other.image_id.is_some() {
             self.image_id = other.image_id;
+        }
+        if other.failure.is_some() {
+            self.failure = other.failure;
         }
     }
 

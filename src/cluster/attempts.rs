@@ -9,6 +9,7 @@ use super::state::{Ties, WorkloadFacts};
 use super::tie::{ByTie, Tie};
 use crate::domain::image::ImageRef;
 use crate::domain::outcome::Outcome;
+use crate::domain::record::RecordFailure;
 
 /// How a Job came to be gone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,8 +46,20 @@ pub struct Sighting {
     attempt: Attempt,
     job: bool,
     record: bool,
-    recorded: Outcome,
-    image_recorded: bool,
+    recorded: Recorded,
+}
+
+/// What the record of an attempt says.
+#[derive(Clone, Copy, Debug)]
+struct Recorded {
+    outcome: Outcome,
+    image: bool,
+    failure: bool,
+}
+
+impl Recorded {
+    /// There is no record, or it says nothing yet.
+    const NOTHING: Self = Self { outcome: Outcome::Running, image: false, failure: false };
 }
 
 impl Sighting {
@@ -68,10 +81,11 @@ impl Sighting {
         self.job
     }
 
-    /// Whether it has a record that says all that is known of its end and of its image.
+    /// Whether it has a record that says all that is known of its end, of its image and of how it failed.
     pub fn is_recorded(&self) -> bool {
-        let image = self.image_recorded || self.attempt.image_id.is_none();
-        self.record && image && !self.outcome().supersedes(self.recorded)
+        let image = self.recorded.image || self.attempt.image_id.is_none();
+        let failure = self.recorded.failure || self.attempt.failure.is_none();
+        self.record && image && failure && !self.outcome().supersedes(self.recorded.outcome)
     }
 
     /// Whether it has a record at all.
@@ -89,12 +103,15 @@ impl Attempts {
 
     /// Takes a record into view.
     pub fn observe_record(&mut self, attempt: Attempt) {
-        let (recorded, image) = (attempt.outcome, attempt.image_id.is_some());
+        let outcome = attempt.outcome;
+        let (image, failure) = (attempt.image_id.is_some(), attempt.failure.is_some());
         let sighting = self.namespace(&attempt.facts.key.namespace).merge(attempt);
         sighting.record = true;
-        sighting.image_recorded |= image;
-        if !sighting.recorded.supersedes(recorded) {
-            sighting.recorded = recorded;
+        let recorded = &mut sighting.recorded;
+        recorded.image |= image;
+        recorded.failure |= failure;
+        if !recorded.outcome.supersedes(outcome) {
+            recorded.outcome = outcome;
         }
     }
 
@@ -103,6 +120,14 @@ impl Attempts {
         let Some(attempts) = self.namespaces.get_mut(namespace) else { return };
         if let Some(sighting) = Arc::make_mut(attempts).by_uid.get_mut(uid) {
             Arc::make_mut(sighting).attempt.image_id = Some(image_id);
+        }
+    }
+
+    /// By which container an attempt failed was read from its pod.
+    pub fn observe_failure(&mut self, namespace: &str, uid: &str, failure: RecordFailure) {
+        let Some(attempts) = self.namespaces.get_mut(namespace) else { return };
+        if let Some(sighting) = Arc::make_mut(attempts).by_uid.get_mut(uid) {
+            Arc::make_mut(sighting).attempt.failure = Some(failure.into());
         }
     }
 
@@ -125,8 +150,7 @@ impl Attempts {
         let attempts = Arc::make_mut(attempts);
         let Some(sighting) = attempts.by_uid.get_mut(uid).map(Arc::make_mut) else { return };
         sighting.record = false;
-        sighting.recorded = Outcome::Running;
-        sighting.image_recorded = false;
+        sighting.recorded = Recorded::NOTHING;
         if !sighting.job {
             attempts.remove(uid);
         }
@@ -263,13 +287,8 @@ impl NamespaceAttempts {
                 for tie in Tie::of(&attempt.facts.ties, attempt.facts.image.as_slice()) {
                     self.by_tie.add(tie, place.key());
                 }
-                let sighting = Sighting {
-                    attempt,
-                    job: false,
-                    record: false,
-                    recorded: Outcome::Running,
-                    image_recorded: false,
-                };
+                let sighting =
+                    Sighting { attempt, job: false, record: false, recorded: Recorded::NOTHING };
                 Arc::make_mut(place.insert(Arc::new(sighting)))
             }
         }

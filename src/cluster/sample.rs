@@ -49,6 +49,7 @@ impl Sample {
             image_id: None,
             outcome: Outcome::Running,
             reason: None,
+            failure: None,
             created: at(0),
             started: Some(at(0)),
             completed: None,

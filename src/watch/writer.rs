@@ -13,6 +13,7 @@ use kube::{Api, Client, Error};
 use tokio::sync::{Semaphore, watch};
 use tokio::time::timeout;
 
+use super::failure::failure;
 use super::feed::{AttemptKey, attempt_of_record};
 use super::follow::Listings;
 use super::image::image_id;
@@ -60,7 +61,7 @@ pub(super) enum Failure {
 enum Step {
     /// Nothing, or nothing before something else happens.
     Rest,
-    /// The image that ran is looked for.
+    /// The pods are looked at: which image ran, and by which container it failed.
     Look,
     /// The outcome is nothing that the Job said, so the Job must be gone indeed.
     Verify,
@@ -88,10 +89,11 @@ struct Gone {
 fn next(sighting: &Sighting, complete: bool, turn: &Turn) -> Step {
     let attempt = sighting.attempt();
     let outcome = sighting.outcome();
-    // Which image ran is worth a request while the pod may be there, yet not before the record is.
+    // What the pods tell is worth a request while they may be there, yet not before the record is.
     let begun = sighting.has_record() || outcome.is_final();
     let image_unknown = attempt.image_id.is_none() && attempt.container.is_some();
-    if begun && image_unknown && sighting.has_job() && !turn.looked {
+    let failure_unknown = outcome == Outcome::Failed && attempt.failure.is_none();
+    if begun && (image_unknown || failure_unknown) && sighting.has_job() && !turn.looked {
         return Step::Look;
     }
     if sighting.is_recorded() {
@@ -142,22 +144,28 @@ impl Writer {
         Err(Failure::Later("the record does not keep what is written to it".to_owned()))
     }
 
-    /// Whether the image can be told does not matter enough to hold the record back.
+    /// Whether the pods tell anything does not matter enough to hold the record back.
     async fn look(&self, key: &AttemptKey, attempt: &Attempt) -> Result<(), Failure> {
-        let Some(container) = &attempt.container else { return Ok(()) };
+        let container = attempt.container.as_deref();
         let selector = format!("batch.kubernetes.io/controller-uid={}", key.uid);
         let pods = self.api(Kind::Pod, key);
         let list = ListParams::default().labels(&selector);
         match self.answer(pods.list(&list)).await {
             Ok(pods) => {
-                if let Some(image) = image_id(&pods.items, container) {
+                let image = container.and_then(|container| image_id(&pods.items, container));
+                if let Some(image) = image {
                     self.known.change(|a| a.observe_image(&key.namespace, &key.uid, image));
+                }
+                let failed = attempt.outcome == Outcome::Failed;
+                let failure = failed.then(|| failure(&pods.items, container)).flatten();
+                if let Some(failure) = failure {
+                    self.known.change(|a| a.observe_failure(&key.namespace, &key.uid, failure));
                 }
                 Ok(())
             }
             Err(Trouble::Api(status)) => {
                 let reason = trouble::reason("list", Kind::Pod, &Error::Api(status));
-                tracing::debug!(namespace = key.namespace, uid = key.uid, reason, "no image");
+                tracing::debug!(namespace = key.namespace, uid = key.uid, reason, "no pods");
                 Ok(())
             }
             Err(trouble) => Err(trouble.later("list", Kind::Pod)),
@@ -327,6 +335,7 @@ mod tests {
     use super::*;
     use crate::cluster::sample::Sample;
     use crate::cluster::{Attempts, Gone};
+    use crate::domain::record::RecordFailure;
 
     fn sighting(fill: impl FnOnce(&mut Attempts)) -> Sighting {
         let mut attempts = Attempts::default();
@@ -336,6 +345,35 @@ mod tests {
 
     fn sample() -> Sample {
         Sample::new("a", "v1").with(|attempt| attempt.container = Some("m".into()))
+    }
+
+    fn imaged() -> Sample {
+        sample().with(|attempt| attempt.image_id = Some("m@sha256:1".to_owned()))
+    }
+
+    fn by_waiter() -> Sample {
+        let failure = || RecordFailure::new("wait-for-db", 1, Some("Error"), Some("no answer"));
+        imaged().with(|attempt| attempt.failure = Some(failure().into()))
+    }
+
+    #[test]
+    fn how_it_failed_is_added_to_a_record_and_never_changed() {
+        let mut attempts = Attempts::default();
+        attempts.observe_job(imaged().failed(5).attempt());
+        attempts.observe_record(imaged().failed(5).attempt());
+        let own = RecordFailure::new("m", 2, None, None);
+        attempts.observe_failure("shop", "a", own);
+        let looked = Turn { looked: true, ..Turn::default() };
+        let step = |attempts: &Attempts| {
+            next(attempts.get("shop", "a").expect("an attempt"), true, &looked)
+        };
+        assert_eq!(step(&attempts), Step::Update);
+        // Another replica was first, and saw another pod.
+        attempts.observe_record(by_waiter().failed(5).attempt());
+        assert_eq!(step(&attempts), Step::Rest);
+        let sighting = attempts.get("shop", "a").expect("an attempt");
+        let container = sighting.attempt().failure.as_ref().map(|f| f.container.as_str());
+        assert_eq!(container, Some("wait-for-db"));
     }
 
     #[test]
@@ -377,6 +415,27 @@ mod tests {
                 recorded(sample().succeeded(5), sample().succeeded(5)),
                 true,
                 looked(),
+                Step::Rest,
+            ),
+            (
+                "failed, recorded, and by what is unknown",
+                recorded(imaged().failed(5), imaged().failed(5)),
+                true,
+                new(),
+                Step::Look,
+            ),
+            (
+                "failed, and its pod is gone",
+                recorded(imaged().failed(5), imaged()),
+                true,
+                looked(),
+                Step::Update,
+            ),
+            (
+                "failed, and the record tells by what",
+                recorded(imaged().failed(5), by_waiter().failed(5)),
+                true,
+                new(),
                 Step::Rest,
             ),
             ("a record without a Job, before all is listed", left(), false, new(), Step::Rest),

@@ -13,6 +13,7 @@ use crate::admission::{Admission, Subject};
 use crate::cluster::{Attempt, ClusterState, Reading};
 use crate::domain::image::ImageRef;
 use crate::domain::outcome::Outcome;
+use crate::domain::record::RecordFailure;
 use crate::domain::workload::Workload;
 use crate::engine::{self, evaluate};
 use crate::policy::Policy;
@@ -91,6 +92,8 @@ pub(super) struct Row {
     pub(super) confidence: &'static str,
     pub(super) outcome: &'static str,
     pub(super) reason: Option<String>,
+    /// By which container it failed.
+    pub(super) failure: Option<RecordFailure>,
     pub(super) job: String,
     pub(super) job_exists: bool,
     pub(super) recorded: bool,
@@ -292,6 +295,7 @@ impl Subjected<'_> {
             confidence: attempt.facts.confidence.name(),
             outcome: outcome.name(),
             reason: attempt.reason.clone(),
+            failure: attempt.failure.as_deref().cloned(),
             job: attempt.facts.key.name.clone(),
             job_exists: entry.sighting.has_job(),
             recorded: entry.sighting.has_record(),

@@ -97,10 +97,12 @@ impl Situation<'_, '_> {
         let of_attempt = |s: &&Sighting| s.attempt().uid == attempt.uid;
         let exists = self.entries.iter().map(|entry| entry.sighting).find(of_attempt);
         if exists.is_some_and(Sighting::has_job) {
+            let container = attempt.failure.as_ref().map(|failure| &failure.container);
+            let container = container.map(|name| format!(" -c {name}")).unwrap_or_default();
             return Step {
                 says: "see why the migration failed".to_owned(),
                 commands: vec![
-                    format!("kubectl logs -n {namespace} job/{job}"),
+                    format!("kubectl logs -n {namespace} job/{job}{container}"),
                     format!("kubectl describe -n {namespace} job/{job}"),
                 ],
             };

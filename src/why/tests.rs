@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::cluster::sample::{Sample, at};
 use crate::cluster::{Attempt, Reading};
+use crate::domain::record::RecordFailure;
 use crate::domain::role::Confidence;
 use crate::domain::workload::WorkloadKind;
 use crate::policy::Policy;
@@ -77,6 +78,28 @@ fn a_failed_migration_is_told_with_its_job_and_the_way_back() {
             "kubectl set image -n shop deployment/shop-api api=shop/api:v1",
         ],
     );
+}
+
+#[test]
+fn what_the_waiter_said_is_told_wherever_the_failure_is() {
+    let said = "wait-for-db: db:5432 (from PGHOST) did not accept a connection within 60 s";
+    let failure = RecordFailure::new("wait-for-db", 1, Some("Error"), Some(said));
+    let v2 = Sample::new("m2", "v2").created(100).failed(163);
+    let v2 = v2.with(|attempt| attempt.failure = Some(failure.into()));
+    let seen = seen(Some("enforce"), vec![v2], vec![Sample::new("m1", "v1").succeeded(9)]);
+    let (explanation, text) = explained(&seen, Some("shop/api:v2"));
+    let told = format!("container wait-for-db ended with exit code 1: {said}");
+    has(
+        &text,
+        &[
+            &format!("job-m2 {told}; holds: it must succeed"),
+            &format!("migration Job job-m2 failed: {told}; see kubectl logs"),
+            "kubectl logs -n shop job/job-m2 -c wait-for-db",
+        ],
+    );
+    let json = serde_json::to_value(&explanation).unwrap();
+    let rows = json["evidence"].as_array().unwrap();
+    assert_eq!(rows[1]["failure"]["exitCode"], 1, "{json}");
 }
 
 #[test]

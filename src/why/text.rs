@@ -98,7 +98,9 @@ fn remarks(row: &Row) -> String {
     });
     let guess = row.confidence == "medium";
     let guess = guess.then(|| "only guessed to be a migration".to_owned());
-    let parts: Vec<String> = row.reason.iter().cloned().chain(guess).chain(bearings).collect();
+    let failure = row.failure.as_ref().map(ToString::to_string);
+    let why = row.reason.iter().cloned().chain(failure);
+    let parts: Vec<String> = why.chain(guess).chain(bearings).collect();
     parts.join("; ")
 }
 

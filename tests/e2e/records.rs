@@ -115,6 +115,35 @@ fn a_failure_and_an_interruption_are_told_apart() {
 }
 
 #[test]
+fn a_record_tells_by_which_container_its_migration_failed() {
+    let unreachable = json!({"test.wavegate.dev/outcome": "unreachable"});
+    let waited = enforcing("records::waiter");
+    create(&waited, &migration("shop-migrate", &unreachable));
+    let failure = &record(&waited, "Failed")["status"]["failure"];
+    let message = "wait-for-db: no answer of the database";
+    assert_eq!(
+        *failure,
+        json!({"container": "wait-for-db", "exitCode": 1, "reason": "Error", "message": message})
+    );
+    let wide = waited.kubectl().args(["get", "mr", "--output=wide"]).ok();
+    assert!(wide.contains("CONTAINER") && wide.contains(message), "{wide}");
+
+    // An author's own container is named and not quoted, whatever its name: it may have printed a secret.
+    let authors = enforcing("records::unquoted");
+    let mut job = migration("shop-migrate", &unreachable);
+    job["spec"]["template"]["spec"]["initContainers"] = json!([{"name": "wait-for-db",
+        "image": "busybox:1.36", "command": ["sh", "-c", "until nc -z db 5432; do sleep 1; done"]}]);
+    create(&authors, &job);
+    let failure = &record(&authors, "Failed")["status"]["failure"];
+    assert_eq!(*failure, json!({"container": "wait-for-db", "exitCode": 1, "reason": "Error"}));
+
+    let failed = enforcing("records::container");
+    create(&failed, &migration("shop-migrate", &json!({"test.wavegate.dev/outcome": "fail"})));
+    let failure = &record(&failed, "Failed")["status"]["failure"];
+    assert_eq!(*failure, json!({"container": "migrate", "exitCode": 1, "reason": "Error"}));
+}
+
+#[test]
 fn the_image_that_ran_is_read_from_the_pod() {
     let namespace = enforcing("records::image");
     create(&namespace, &migration("shop-migrate", &runs()));

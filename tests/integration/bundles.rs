@@ -125,3 +125,36 @@ fn a_runner_image_is_told_to_use_a_release_token() {
         report.findings.iter().find(|checked| checked.finding.code() == "WG301").unwrap();
     assert!(mismatch.finding.help().contains("wavegate.dev/release"), "{}", mismatch.finding);
 }
+
+/// What a record says of a failure stands in the denial, and a record of before there was such a field is read too.
+#[test]
+fn a_denial_quotes_how_the_recorded_attempt_failed() {
+    let record = |failure: &str| {
+        format!(
+            "apiVersion: wavegate.dev/v1alpha1\nkind: MigrationRecord\nmetadata: {{name: u-1}}\nspec:\n  \
+             app: shop\n  migration: shop-migrate\n  release: v2\n  image: example.com/shop/api:v2\n  \
+             phase: expand\n  confidence: strong\n  hooks: [PreSync]\n  job: {{name: shop-migrate, uid: \
+             u-1, created: \"2026-11-24T10:00:00Z\"}}\nstatus:\n  outcome: Failed\n  completionTime: \
+             \"2026-11-24T10:01:00Z\"\n{failure}---\n"
+        ) + &workload("Deployment", "", "example.com/shop/api:v2")
+    };
+    let message = |yaml: &str| {
+        let report = check(&[Source::new("bundle", yaml)], &Policy::default(), "shop");
+        assert!(report.errors.is_empty(), "{:?}", report.errors);
+        let found = report.findings.iter().find(|checked| checked.finding.code() == "WG302");
+        found.map(|checked| checked.finding.message().to_owned()).expect("WG302")
+    };
+    let said =
+        "  failure: {container: wait-for-db, exitCode: 1, reason: Error, message: no answer}\n";
+    assert!(
+        message(&record(said)).ends_with(
+            "shop-migrate failed: container wait-for-db ended with exit code 1: no answer"
+        )
+    );
+    let silent = "  failure: {container: migrate, exitCode: 137, reason: OOMKilled}\n";
+    assert!(
+        message(&record(silent))
+            .ends_with("failed: container migrate ended with exit code 137 (OOMKilled)")
+    );
+    assert!(message(&record("")).ends_with("shop-migrate failed"));
+}

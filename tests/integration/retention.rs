@@ -97,6 +97,7 @@ fn attempt(number: usize, past: &Past) -> Attempt {
         completion_time: Some(at(created + past.took)),
         duration: None,
         image_id: None,
+        failure: None,
     };
     Attempt::of_record("shop", spec, Some(status))
 }

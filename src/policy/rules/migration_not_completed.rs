@@ -1,3 +1,5 @@
+use std::fmt::Write as _;
+
 use crate::cluster::Attempt;
 use crate::domain::outcome::Outcome;
 use crate::policy::gate::{Judgement, Remark, Verdict};
@@ -222,8 +224,14 @@ fn ended(attempt: &Attempt, outcome: Outcome, namespace: &str) -> (String, Strin
         }
         Outcome::Succeeded => ("succeeded, but a revert took that back since".to_owned(), again),
         Outcome::Failed => {
-            let logs = format!("kubectl logs -n {namespace} job/{}", attempt.facts.key.name);
-            (format!("failed{reason}"), format!("see {logs}, then sync in full"))
+            let mut logs = format!("kubectl logs -n {namespace} job/{}", attempt.facts.key.name);
+            let mut failed = format!("failed{reason}");
+            if let Some(failure) = &attempt.failure {
+                // Writing to a string cannot fail.
+                let _ = write!(failed, ": {failure}");
+                let _ = write!(logs, " -c {}", failure.container);
+            }
+            (failed, format!("see {logs}, then sync in full"))
         }
     }
 }

@@ -37,7 +37,8 @@ fn ranks() -> String {
     format!("{{{}}}", entries.join(", "))
 }
 
-/// What a Job said of its end is final, and all that may still be added to it is what its image was.
+/// What a Job said of its end is final, and all that may still be added to it is what its pod told: which image ran,
+/// and by which container it failed.
 fn settled() -> String {
     let finals: Vec<_> = Outcome::ALL.into_iter().filter(|o| o.is_final()).collect();
     let names: Vec<_> = finals.iter().map(|outcome| format!("'{outcome}'")).collect();
@@ -48,12 +49,13 @@ fn settled() -> String {
         )
     };
     format!(
-        "!(oldSelf.outcome in [{}]) || ({} && {} && {} && (!has(oldSelf.imageID) || {}))",
+        "!(oldSelf.outcome in [{}]) || ({} && {} && {} && (!has(oldSelf.imageID) || {}) && (!has(oldSelf.failure) || {}))",
         names.join(", "),
         same("reason"),
         same("startTime"),
         same("completionTime"),
         same("imageID"),
+        same("failure"),
     )
 }
 
@@ -107,6 +109,8 @@ fn columns() -> Value {
         column("Phase", "string", ".spec.phase", "What it does to the schema.", 1),
         column("Confidence", "string", ".spec.confidence", "How sure the recognition is.", 1),
         column("Reason", "string", ".status.reason", "Why it ended so, in the Job's words.", 1),
+        column("Container", "string", ".status.failure.container", "By which it failed.", 1),
+        column("Message", "string", ".status.failure.message", "What the waiter said last.", 1),
     ])
 }
 
