@@ -8,6 +8,7 @@ mod container;
 
 use serde_json::{Map, Value, json};
 
+use crate::domain::database::Target;
 use crate::domain::database::variables::{HOSTS, URLS};
 use crate::domain::job::Job;
 use crate::domain::keys;
@@ -56,8 +57,8 @@ pub fn plan(job: &Job<'_>, policy: &Policy) -> Injection {
             "it has several containers; name the migration's in wavegate.dev/container",
         );
     };
-    let target = match Target::of(job, migration) {
-        Ok(target) => target,
+    let source = match Source::of(job, migration) {
+        Ok(source) => source,
         Err(reason) => return Injection::Skip(reason),
     };
     let taken =
@@ -67,11 +68,11 @@ pub fn plan(job: &Job<'_>, policy: &Policy) -> Injection {
     };
     let sidecars = pod.init_containers.iter();
     let index = sidecars.take_while(|c| c.restart_policy.as_deref() == Some("Always")).count();
-    Injection::Add { container: container::build(job, name, target, &policy.waiter), name, index }
+    Injection::Add { container: container::build(job, name, source, &policy.waiter), name, index }
 }
 
 /// Where the container finds out which database it waits for.
-enum Target<'j> {
+enum Source<'j> {
     /// The Job names it in `wavegate.dev/database`.
     Named(&'j str),
     /// In these variables of the migration.
@@ -90,7 +91,7 @@ enum Target<'j> {
 /// Variables of a host and of its port, and the port where that is absent.
 type Host = (&'static str, &'static str, &'static str);
 
-impl<'j> Target<'j> {
+impl<'j> Source<'j> {
     fn of(job: &'j Job<'_>, migration: &Container<'_>) -> Result<Self, &'static str> {
         if let Some(key) = job.key(keys::DATABASE) {
             check_address(key.value)?;
@@ -118,15 +119,15 @@ impl<'j> Target<'j> {
 }
 
 /// Whether a text may stand for a database without giving a password away: the key is readable by anybody
-/// who may read the Job.
+/// who may read the Job. What names no server is refused here, since the waiter fails on a target it was given.
 fn check_address(text: &str) -> Result<(), &'static str> {
     if text.contains('@') {
         return Err(
             "wavegate.dev/database holds credentials; write host:port or a URL without them",
         );
     }
-    if text.contains(char::is_whitespace) || !text.contains(':') {
-        return Err("wavegate.dev/database is neither host:port nor a URL");
+    if text.contains(char::is_whitespace) || !text.contains(':') || Target::parse(text).is_err() {
+        return Err("wavegate.dev/database is neither host:port nor the URL of a server");
     }
     Ok(())
 }

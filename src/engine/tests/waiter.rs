@@ -100,6 +100,26 @@ fn the_native_waiter_is_told_the_database_or_where_it_stands() {
     assert_eq!(init_containers(&native(IMAGE), &none), Vec::<Value>::new());
 }
 
+/// The waiter fails on a target that it is given and cannot use, so such a one is never given.
+#[test]
+fn a_key_that_names_no_server_gives_a_notice_and_no_waiter() {
+    for address in [
+        "shop",
+        "sqlite:///shop.db",
+        "db:none",
+        "postgresql:///shop",
+        "ftp://db:21",
+        "shop:x@db:5432",
+    ] {
+        let mut named = job();
+        named["metadata"]["annotations"]["wavegate.dev/database"] = json!(address);
+        let (mutation, after) = mutated_by(&native(IMAGE), &named, Mode::Enforce);
+        assert_eq!(after["spec"]["template"]["spec"].get("initContainers"), None, "{address}");
+        let told = mutation.notices.join(" ");
+        assert!(told.contains("wavegate.dev/database"), "{address}: {told}");
+    }
+}
+
 #[test]
 fn it_waits_for_half_of_the_deadline_at_most() {
     for (deadline, want) in [(300, 60), (100, 50), (31, 15), (1, 1)] {

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{HOSTS, Host, Target, URLS};
+use super::{HOSTS, Host, Source, URLS};
 use crate::domain::job::Job;
 use crate::domain::waiter::own;
 use crate::policy::{Waiter, WaiterForm};
@@ -10,7 +10,7 @@ use crate::policy::{Waiter, WaiterForm};
 /// User of wavegate's image, and of a container whose pod would run it as root.
 const USER: u32 = 65532;
 
-pub(super) fn build(job: &Job<'_>, name: &str, target: Target<'_>, waiter: &Waiter) -> Value {
+pub(super) fn build(job: &Job<'_>, name: &str, source: Source<'_>, waiter: &Waiter) -> Value {
     let form = waiter.form();
     let timeout = timeout(job, waiter);
     let resources = json!({"cpu": waiter.cpu, "memory": waiter.memory});
@@ -22,8 +22,8 @@ pub(super) fn build(job: &Job<'_>, name: &str, target: Target<'_>, waiter: &Wait
         ("terminationMessagePolicy".to_owned(), json!("FallbackToLogsOnError")),
     ]);
     let fields = match form {
-        WaiterForm::Native { image } => native(image, timeout, target),
-        WaiterForm::Busybox { image, .. } => busybox(image, timeout, target),
+        WaiterForm::Native { image } => native(image, timeout, source),
+        WaiterForm::Busybox { image, .. } => busybox(image, timeout, source),
     };
     container.extend(fields.into_iter().map(|(field, value)| (field.to_owned(), value)));
     Value::Object(container)
@@ -38,15 +38,15 @@ fn timeout(job: &Job<'_>, waiter: &Waiter) -> u64 {
 }
 
 /// Finds the variables by itself, so it is told none.
-fn native(image: &str, timeout: u64, target: Target<'_>) -> Vec<(&'static str, Value)> {
+fn native(image: &str, timeout: u64, source: Source<'_>) -> Vec<(&'static str, Value)> {
     let mut args = vec![format!("{}{timeout}s", own::TIMEOUT)];
-    let told = match target {
-        Target::Named(database) => {
+    let told = match source {
+        Source::Named(database) => {
             args.push(format!("{}{database}", own::TARGET));
             None
         }
-        Target::Variables { env, .. } => Some(("env", Value::Array(env))),
-        Target::Sources(sources) => sources.map(|sources| ("envFrom", sources)),
+        Source::Variables { env, .. } => Some(("env", Value::Array(env))),
+        Source::Sources(sources) => sources.map(|sources| ("envFrom", sources)),
     };
     let mut fields =
         vec![("image", json!(image)), ("command", json!(own::NATIVE)), ("args", json!(args))];
@@ -54,15 +54,15 @@ fn native(image: &str, timeout: u64, target: Target<'_>) -> Vec<(&'static str, V
     fields
 }
 
-fn busybox(image: &str, timeout: u64, target: Target<'_>) -> Vec<(&'static str, Value)> {
+fn busybox(image: &str, timeout: u64, source: Source<'_>) -> Vec<(&'static str, Value)> {
     let mut fields = vec![("image", json!(image)), ("command", json!(own::BUSYBOX))];
-    let mut env = match target {
-        Target::Named(database) => vec![literal("WAVEGATE_DATABASE", database)],
-        Target::Variables { urls, hosts, mut env } => {
+    let mut env = match source {
+        Source::Named(database) => vec![literal("WAVEGATE_DATABASE", database)],
+        Source::Variables { urls, hosts, mut env } => {
             env.extend(lists(&urls, &hosts));
             env
         }
-        Target::Sources(sources) => {
+        Source::Sources(sources) => {
             fields.extend(sources.map(|sources| ("envFrom", sources)));
             lists(URLS, HOSTS).to_vec()
         }
