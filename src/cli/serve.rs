@@ -145,7 +145,7 @@ impl Arguments {
             live: Some(Arc::clone(&watch.live)),
         });
         let policy = self.policy();
-        tell_of_fallback(&policy.waiter);
+        let waiter = policy.waiter.clone();
         let decide = Arc::new(Webhook::new(policy, cluster, Arc::clone(&metrics)));
         // Port 0 was resolved by now; an address that cannot be told is not worth failing for.
         tracing::info!(
@@ -154,6 +154,7 @@ impl Arguments {
             version = env!("CARGO_PKG_VERSION"),
             "serving"
         );
+        tell_of_fallback(&waiter);
         let config = ServerConfig {
             webhook,
             health,

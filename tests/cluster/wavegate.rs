@@ -24,6 +24,9 @@ const INSTALLATION: [&str; 3] = [
     include_str!("../../deploy/records-guard.yaml"),
 ];
 
+/// The image that the injected waiter runs. Nodes of kwok pull nothing.
+pub const WAITER_IMAGE: &str = "registry.example.com/wavegate:v0.1.0";
+
 /// A running `wavegate serve`.
 #[derive(Debug)]
 pub struct Wavegate {
@@ -48,7 +51,7 @@ impl Wavegate {
             binary,
             "wavegate",
             &own_kubeconfig(control_plane, None),
-            &[],
+            &["--waiter-image", WAITER_IMAGE],
         );
         wavegate.until_ready();
         wavegate

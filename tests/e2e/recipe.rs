@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+use serde_json::json;
+
+use crate::cluster::wavegate::WAITER_IMAGE;
 use crate::guard::{codes, enforcing, guarded, verdict};
 
 const MIGRATION: &str = "examples/shop/migration.yaml";
@@ -25,6 +28,9 @@ fn the_three_manifests_run_one_after_the_other() {
     let pods = namespace.kubectl().args(["get", "pods"]).json();
     let waiter = &pods["items"][0]["spec"]["initContainers"][0];
     assert_eq!(waiter["name"], "wait-for-db");
+    assert_eq!(waiter["image"], WAITER_IMAGE);
+    assert_eq!(waiter["command"], json!(["/wavegate", "wait-for-db"]));
+    assert_eq!(waiter["args"], json!(["--timeout=60s"]));
     assert_eq!(waiter["env"][0]["valueFrom"]["secretKeyRef"]["name"], "shop-database");
     assert_eq!(waiter["resources"]["requests"], waiter["resources"]["limits"]);
 

@@ -35,9 +35,13 @@ struct Serving {
 
 impl Serving {
     fn start(directory: &Path, drain: &str) -> Self {
+        Self::start_with(directory, drain, &["--waiter-image", "example.com/wavegate:v1"])
+    }
+
+    fn start_with(directory: &Path, drain: &str, more: &[&str]) -> Self {
         let mut command =
             wavegate(&["serve", "--listen", "127.0.0.1:0", "--health-listen", "127.0.0.1:0"]);
-        command.args(["--standalone", "--drain-delay", drain]);
+        command.args(["--standalone", "--drain-delay", drain]).args(more);
         command.arg("--tls-cert").arg(directory.join("tls.crt"));
         command.arg("--tls-key").arg(directory.join("tls.key"));
         let mut process = command.stdout(Stdio::piped()).spawn().expect("wavegate runs");
@@ -113,6 +117,23 @@ fn a_server_without_its_certificate_says_which_file() {
 }
 
 /// The whole way of a pod's end: load that goes on until `/readyz` fails, and not one failed request.
+#[test]
+fn a_server_that_cannot_inject_its_own_waiter_says_so_once() {
+    let directory = tempfile::tempdir().expect("a directory");
+    assert!(certs(directory.path(), &[]).status.success());
+    let told = |more: &[&str]| {
+        let mut serving = Serving::start_with(directory.path(), "0s", more);
+        serving.until_ready();
+        serving.terminate();
+        let mut log = String::new();
+        serving.log.read_to_string(&mut log).expect("its log");
+        log.matches("migrations get a waiter of busybox").count()
+    };
+    assert_eq!(told(&[]), 1);
+    assert_eq!(told(&["--waiter-image", "example.com/wavegate:v1"]), 0);
+    assert_eq!(told(&["--waiter", "busybox"]), 0);
+}
+
 #[test]
 fn sigterm_under_load_fails_no_request() {
     let directory = tempfile::tempdir().expect("a directory");
