@@ -22,6 +22,8 @@ test: tools control-plane
 	$(CARGO) test --lib --bins --examples --test integration --test server --test cluster --test databases
 	@start=$$(date +%s); RUST_TEST_THREADS=6 $(CARGO) test --test e2e || exit; \
 	  echo "end to end: $$(( $$(date +%s) - start )) s, of a budget of 1200 s on two cores"
+	$(MAKE) image
+	$(CARGO) test --test node
 
 lint: $(DENY)
 	$(CARGO) fmt --check

@@ -43,6 +43,13 @@ impl Site {
         self.enclosure.is_some()
     }
 
+    /// What a person writes before a command that is to reach the cluster.
+    pub fn prefix(&self) -> String {
+        let enter =
+            |enclosure: Enclosure| format!("nsenter --target {} --net -- ", enclosure.first);
+        self.enclosure.map(enter).unwrap_or_default()
+    }
+
     /// A program in the cluster's network and in an environment of its own: nothing of the user's
     /// configuration, proxies or caches.
     pub fn command(&self, program: impl AsRef<Path>) -> Command {

@@ -1,5 +1,6 @@
 //! Starts a control plane with wavegate in front of it and keeps it until Enter is pressed. With `argocd` as
-//! argument Argo CD runs as well; `build` only builds the programs of both.
+//! argument Argo CD runs as well; with `node` it is a cluster with a real node, and nothing in front of it; `build`
+//! only builds the programs of all.
 
 #![allow(clippy::print_stdout, clippy::expect_used, reason = "it tells its user")]
 
@@ -21,10 +22,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         return Ok(());
     }
     if argument.as_deref() == Some("node") {
-        let cluster = cluster::ControlPlane::start_node()?;
-        println!("{}", cluster.directory().display());
-        io::stdin().read_line(&mut String::new())?;
-        return Ok(());
+        return node();
     }
     let control_plane = cluster::ControlPlane::start()?;
     let wavegate = Wavegate::start(&control_plane, &binary::built_beside_this_one()?);
@@ -39,6 +37,18 @@ fn main() -> Result<(), Box<dyn Error>> {
         let repository = argocd.repository("example");
         println!("Argo CD reads Applications in its namespace, say of {}", repository.url());
     }
+    io::stdin().read_line(&mut String::new())?;
+    Ok(())
+}
+
+fn node() -> Result<(), Box<dyn Error>> {
+    if let Some(obstacle) = cluster::node::obstacle() {
+        return Err(obstacle.into());
+    }
+    let cluster = cluster::ControlPlane::start_node()?;
+    let (prefix, kubeconfig) = (cluster.site().prefix(), cluster.kubeconfig().display());
+    println!("{prefix}kubectl --kubeconfig {kubeconfig} get nodes");
+    println!("press Enter to end");
     io::stdin().read_line(&mut String::new())?;
     Ok(())
 }

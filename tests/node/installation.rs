@@ -2,20 +2,20 @@
 
 use std::env;
 use std::fs;
-use std::path::PathBuf;
-use std::process::Command;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-
 use crate::cluster::image::release;
-use crate::cluster::{ControlPlane, eventually, node, wavegate};
+use crate::cluster::programs::Program;
+use crate::cluster::{ControlPlane, eventually, node};
 use crate::images;
 
-const SERVER: &str = include_str!("../../deploy/server.yaml");
-const WEBHOOKS: &str = include_str!("../../deploy/webhooks.yaml");
+const README: &str = include_str!("../../README.md");
+
+/// The name that README gives wavegate's image.
+const IMAGE: &str = "registry.example.com/wavegate:0.1.0";
 
 /// wavegate's own namespace.
 pub(crate) const NAMESPACE: &str = "wavegate";
@@ -30,63 +30,15 @@ pub(crate) fn shared() -> Option<&'static ControlPlane> {
 }
 
 fn install(cluster: &ControlPlane) {
-    let name = release::default_name();
-    cluster.load(&own_image(cluster, &name));
+    cluster.load(&own_image(cluster));
     for archive in images::write(cluster.directory()).unwrap_or_else(|error| panic!("{error}")) {
         cluster.load(&archive);
     }
-    wavegate::install(cluster);
+    follow_readme(cluster);
     let restricted = "pod-security.kubernetes.io/enforce=restricted";
-    cluster.kubectl().args(["label", "namespace", NAMESPACE, restricted]).ok();
-    let certificates = certificates(cluster);
-    cluster
-        .kubectl()
-        .namespace(NAMESPACE)
-        .args(["create", "secret", "tls", "wavegate-tls"])
-        .args(["--cert".as_ref(), certificates.join("tls.crt").as_os_str()])
-        .args(["--key".as_ref(), certificates.join("tls.key").as_os_str()])
-        .ok();
-    apply(cluster, &SERVER.replace("IMAGE", &name));
+    cluster.kubectl().args(["label", "--overwrite", "namespace", NAMESPACE, restricted]).ok();
     let rollout = ["rollout", "status", "deployment/wavegate", "--timeout=60s"];
     cluster.kubectl().namespace(NAMESPACE).args(rollout).within(Duration::from_secs(70)).ok();
-    register(cluster, &fs::read(certificates.join("ca.crt")).expect("the CA's certificate"));
-}
-
-/// The archive of the image under test: what `make image` makes, or what `$WAVEGATE_IMAGE_ARCHIVE` names.
-fn own_image(cluster: &ControlPlane, name: &str) -> PathBuf {
-    if let Some(archive) = env::var_os("WAVEGATE_IMAGE_ARCHIVE") {
-        return PathBuf::from(archive);
-    }
-    let archive = cluster.directory().join("wavegate-image.tar");
-    release::build(&archive, name).unwrap_or_else(|error| panic!("{error}"));
-    archive
-}
-
-/// Makes the certificate for the Service's name with the program itself.
-fn certificates(cluster: &ControlPlane) -> PathBuf {
-    let directory = cluster.directory().join("tls");
-    let output = Command::new(env!("CARGO_BIN_EXE_wavegate"))
-        .args(["certs", "--dns", "wavegate.wavegate.svc", "--directory"])
-        .arg(&directory)
-        .output()
-        .expect("wavegate runs");
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    directory
-}
-
-fn register(cluster: &ControlPlane, ca: &[u8]) {
-    // In the cluster the Service takes the place of a URL.
-    let service = |line: &str| match line.split_once("url: URL") {
-        Some((before, rest)) => {
-            let (path, after) = rest.split_once(',').expect("another field follows");
-            format!(
-                "{before}service: {{namespace: wavegate, name: wavegate, path: {path}}},{after}\n"
-            )
-        }
-        None => format!("{line}\n"),
-    };
-    let webhooks: String = WEBHOOKS.lines().map(service).collect();
-    apply(cluster, &webhooks.replace("CA_BUNDLE", &STANDARD.encode(ca)));
     let probe = cluster.namespace("registration", &[("wavegate.dev/mode", "enforce")]);
     let bad = include_str!("../../examples/bad/wg101-no-backoff-limit.yaml");
     eventually("the API server asks wavegate", Duration::from_secs(30), || {
@@ -96,7 +48,39 @@ fn register(cluster: &ControlPlane, ca: &[u8]) {
     });
 }
 
-/// Applies a manifest as cluster administrator.
-pub(crate) fn apply(cluster: &ControlPlane, manifest: &str) {
-    cluster.kubectl().args(["apply", "--filename=-"]).stdin(manifest).ok();
+/// Runs what README says, as it stands there.
+fn follow_readme(cluster: &ControlPlane) {
+    let (_, section) = README.split_once("## In the cluster").expect("the section");
+    let script = section.split("```").nth(1).and_then(|block| block.strip_prefix("sh\n"));
+    let script = script.expect("a block of commands");
+    assert!(script.contains(IMAGE), "README names another image than the tests' {IMAGE}");
+    let folder = cluster.directory().join("install");
+    fs::create_dir_all(&folder).expect("a folder");
+    let deploy = concat!(env!("CARGO_MANIFEST_DIR"), "/deploy");
+    symlink(deploy, folder.join("deploy")).expect("a link");
+    let site = cluster.site();
+    let programs =
+        [Path::new(env!("CARGO_BIN_EXE_wavegate")), &site.programs().path(Program::Kubectl)]
+            .map(|program| program.parent().expect("a folder").to_owned());
+    let path = env::var_os("PATH").unwrap_or_default();
+    let path = env::join_paths(programs.into_iter().chain(env::split_paths(&path)));
+    let output = site
+        .command("sh")
+        .args(["-euc", script])
+        .env("PATH", path.expect("folders without colons"))
+        .env("KUBECONFIG", cluster.kubeconfig())
+        .current_dir(&folder)
+        .output()
+        .expect("sh");
+    assert!(output.status.success(), "{script}{}", String::from_utf8_lossy(&output.stderr));
+}
+
+/// The archive of the image under test: what `make image` makes, or what `$WAVEGATE_IMAGE_ARCHIVE` names.
+fn own_image(cluster: &ControlPlane) -> PathBuf {
+    if let Some(archive) = env::var_os("WAVEGATE_IMAGE_ARCHIVE") {
+        return PathBuf::from(archive);
+    }
+    let archive = cluster.directory().join("wavegate-image.tar");
+    release::build(&archive, IMAGE).unwrap_or_else(|error| panic!("{error}"));
+    archive
 }

@@ -19,3 +19,7 @@ mod play;
 mod harness;
 mod images;
 mod installation;
+mod recipe;
+mod shop;
+mod sync_waves;
+mod unreachable;

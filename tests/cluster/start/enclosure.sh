@@ -13,6 +13,9 @@ ip route add default via "$address"
 echo 1 >/proc/sys/net/ipv4/ip_forward
 # What kubelet and containerd write to places that no option moves.
 for place in /run /var/log; do mount -t tmpfs none "$place"; done
+# Whatever looks for a name, say of a registry, asks the cluster's own server and is told at once that there is none.
+echo "nameserver $address" >"$directory/resolv.conf"
+mount --bind "$directory/resolv.conf" /etc/resolv.conf
 # Volumes that the kubelet mounts must appear in the mount namespace of a container's runtime.
 mount --make-rshared /
 echo ready >"$directory/enclosure.ready"

@@ -30,13 +30,12 @@ const NODE: &str = "node-1";
 const PAUSE: &str = "wavegate.test/pause:1";
 
 /// Configuration files: the name in the directory, and the text.
-const CONFIGURATION: [(&str, &str); 6] = [
+const CONFIGURATION: [(&str, &str); 5] = [
     ("containerd.toml", include_str!("../node/containerd.toml")),
     ("cni/pods.conflist", include_str!("../node/cni.json")),
     ("kubelet.yaml", include_str!("../node/kubelet.yaml")),
     ("kube-proxy.yaml", include_str!("../node/kube-proxy.yaml")),
     ("Corefile", include_str!("../node/Corefile")),
-    ("resolv.conf", "nameserver ADDRESS\n"),
 ];
 
 /// Starts a cluster with one real node and waits until Pods can run on it.
