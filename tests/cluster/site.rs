@@ -58,7 +58,9 @@ impl Site {
 
     /// A program of the node itself, in all of its namespaces.
     pub(super) fn on_node(&self, program: Program) -> Command {
-        self.enter(&self.programs.path(program), &["--net", "--mount", "--pid"])
+        let mut command = self.enter(&self.programs.path(program), &["--net", "--mount", "--pid"]);
+        command.current_dir(&self.directory);
+        command
     }
 
     fn enter(&self, program: &Path, namespaces: &[&str]) -> Command {
@@ -72,7 +74,6 @@ impl Site {
             }
         };
         isolate(&mut command, &self.directory);
-        command.current_dir(&self.directory);
         command
     }
 

@@ -66,7 +66,7 @@ fn a_held_rollout_is_explained_as_the_webhook_holds_it() {
             "example.com/shop/api:v2 is held",
             "is labelled wavegate.dev/mode: enforce",
             "both use the image repository example.com/shop/api",
-            "shop-migrate-v2 BackoffLimitExceeded; holds: it must succeed",
+            "shop-migrate-v2 BackoffLimitExceeded; container migrate ended with exit code 1; holds: it must succeed",
             &logs,
             "or go back to a release that is proven: example.com/shop/api:v1",
             &back,
