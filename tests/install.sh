@@ -7,6 +7,9 @@ if [ "$(id -u)" != 0 ]; then
 fi
 made=
 trap 'rm -f $made' EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM HUP
+export DEBIAN_FRONTEND=noninteractive
 policy=/usr/sbin/policy-rc.d
 if ! [ -e "$policy" ]; then
   made=$policy
@@ -19,5 +22,5 @@ if ! [ -e "$clusters/wavegate.conf" ]; then
   made="$made $clusters/wavegate.conf"
   echo 'create_main_cluster = false' >"$clusters/wavegate.conf"
 fi
-apt-get update -qq
-apt-get install -qq -y --no-install-recommends "$@"
+apt-get -o DPkg::Lock::Timeout=300 update -qq
+apt-get -o DPkg::Lock::Timeout=300 install -qq -y --no-install-recommends "$@"

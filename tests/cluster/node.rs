@@ -7,6 +7,7 @@
 use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::OnceLock;
 
 use super::ControlPlane;
@@ -32,6 +33,14 @@ pub fn obstacle() -> Option<String> {
     let user = status.lines().find_map(|line| line.strip_prefix("Uid:")?.split_whitespace().nth(1));
     if user != Some("0") {
         return Some("a real node needs root, for namespaces, mounts and cgroups".to_owned());
+    }
+    let namespaces = ["--net", "--mount", "--pid", "--fork", "true"];
+    match Command::new("unshare").args(namespaces).output() {
+        Ok(output) if !output.status.success() => {
+            let told = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+            return Some(format!("this machine makes no namespaces, not even for root: {told}"));
+        }
+        _ => {}
     }
     let missing = NEEDED.iter().find(|(program, _)| on_path(program).is_none());
     if let Some((program, package)) = missing {
@@ -77,7 +86,7 @@ pub(super) fn plugins() -> Option<&'static Path> {
 }
 
 /// A program's file, looked for as the shell does.
-pub(super) fn on_path(program: &str) -> Option<PathBuf> {
+pub fn on_path(program: &str) -> Option<PathBuf> {
     let path = env::var_os("PATH")?;
     env::split_paths(&path).map(|folder| folder.join(program)).find(|file| file.is_file())
 }

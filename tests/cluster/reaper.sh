@@ -88,17 +88,21 @@ while [ $((tries += 1)) -le 200 ]; do
 done
 
 # A node's Pods have cgroups under one that is named like the directory. An empty cgroup can be removed.
+# Fails while there is one whose processes have not quite ended.
 remove_cgroups() {
+    gone=0
     for cgroup in "/sys/fs/cgroup/${directory##*/}" /sys/fs/cgroup/*/"${directory##*/}"; do
-        [ -d "$cgroup" ] && find "$cgroup" -depth -type d -exec rmdir {} \;
+        [ -d "$cgroup" ] || continue
+        find "$cgroup" -depth -type d -exec rmdir {} \;
+        [ -d "$cgroup" ] && gone=1
     done
+    return $gone
 }
 
 tries=0
 while [ $((tries += 1)) -le 20 ]; do
-    remove_cgroups
     rm -rf "$directory"
-    [ -e "$directory" ] || exit 0
+    remove_cgroups && [ ! -e "$directory" ] && exit 0
     # Argo CD keeps its copies of repositories in folders that even it cannot read.
     chmod -R u+rwx "$directory"
     pause

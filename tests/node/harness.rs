@@ -3,7 +3,7 @@
 use std::fs;
 use std::io::{self, BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use crate::cluster::{ControlPlane, eventually, node};
@@ -71,10 +71,11 @@ fn a_killed_process_leaves_no_process_mount_or_cgroup() {
         io::stdin().read_line(&mut String::new()).expect("standard input");
         return;
     }
-    // Says by itself that it did not run.
-    if node::shared().is_none() {
+    // On another cluster there is nothing to leave behind.
+    if node::shared().is_none() || node::obstacle().is_some() {
         return;
     }
+    let before = traces();
     let mut child =
         play::again(module_path!(), "a_killed_process_leaves_no_process_mount_or_cgroup", "owner")
             .stdin(Stdio::piped())
@@ -96,8 +97,32 @@ fn a_killed_process_leaves_no_process_mount_or_cgroup() {
             !directory.exists() && in_network(&network) == 0 && cgroups(&directory).is_empty();
         gone.then_some(())
     });
+    assert_eq!(traces(), before);
     let mounts = fs::read_to_string("/proc/mounts").expect("the mounts");
     assert!(!mounts.contains(&*directory.to_string_lossy()));
+}
+
+/// What a kubelet, containerd and CNI plugins write to by default, and the settings of the machine that a kubelet makes.
+fn traces() -> Vec<(&'static str, String)> {
+    let settings =
+        ["vm/overcommit_memory", "vm/panic_on_oom", "kernel/panic", "kernel/panic_on_oops"];
+    let settings = settings.map(|setting| {
+        (setting, fs::read_to_string(Path::new("/proc/sys").join(setting)).unwrap_or_default())
+    });
+    let places = [
+        "/run/containerd",
+        "/run/netns",
+        "/var/lib/cni",
+        "/var/lib/kubelet",
+        "/var/log/pods",
+        "/opt/containerd",
+        "/usr/libexec/kubernetes",
+    ];
+    let places = places.map(|place| {
+        let output = Command::new("find").arg(place).output().expect("find");
+        (place, String::from_utf8_lossy(&output.stdout).into_owned())
+    });
+    settings.into_iter().chain(places).collect()
 }
 
 /// The network namespace, as the kernel names it, of the process that keeps the node.

@@ -3,8 +3,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::cluster::Image;
 use crate::cluster::image::ImageError;
+use crate::cluster::{Image, node};
 
 /// The database server.
 pub(crate) const POSTGRES: &str = "registry.example.com/postgres:15";
@@ -49,16 +49,20 @@ pub(crate) fn write(folder: &Path) -> Result<Vec<PathBuf>, ImageError> {
 /// PostgreSQL's folder of the newest installed version, say `/usr/lib/postgresql/15`.
 fn postgresql() -> PathBuf {
     let installed = fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
-    let newest = installed.map(|entry| entry.path()).max();
-    newest.expect("PostgreSQL is not installed: run `make tools`")
+    let servers =
+        installed.map(|entry| entry.path()).filter(|path| path.join("bin/initdb").is_file());
+    let version = |path: &PathBuf| path.file_name()?.to_str()?.parse::<u32>().ok();
+    servers.max_by_key(version).expect("PostgreSQL is not installed: run `make tools`")
 }
 
 fn with_shell(image: Image) -> Result<Image, ImageError> {
-    let image = image.copy("/bin/busybox", "/bin/busybox")?;
+    let busybox = node::on_path("busybox").expect("busybox is not installed: run `make tools`");
+    let program = busybox.to_string_lossy().into_owned();
+    let image = image.program(busybox)?;
     let applets = ["cat", "httpd", "sh", "sleep", "wget"];
     Ok(applets
         .into_iter()
-        .fold(image, |image, applet| image.link(&format!("/bin/{applet}"), "busybox")))
+        .fold(image, |image, applet| image.link(&format!("/bin/{applet}"), &program)))
 }
 
 fn postgres_image() -> Result<Image, ImageError> {

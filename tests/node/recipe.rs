@@ -1,7 +1,7 @@
 //! The recipe with kubectl: migrate, then roll out, on a database that is late.
 
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::installation;
 use crate::shop::{self, PASSWORD, Shop, app, migration};
@@ -13,7 +13,6 @@ fn a_migration_waits_for_its_database_and_the_app_for_its_migration() {
     let shop = Shop::new(|| namespace.kubectl());
 
     // The first release meets no database: its Job has no waiter of its own and gets one.
-    let begin = Instant::now();
     let said = shop.apply(&migration("v1"));
     assert!(said.contains("init container wait-for-db was added"), "{said}");
     thread::sleep(Duration::from_secs(5));
@@ -22,7 +21,6 @@ fn a_migration_waits_for_its_database_and_the_app_for_its_migration() {
     assert!(!held.status.success() && held.stderr.contains("WG302"), "{held:?}");
     shop.start_database();
     assert_eq!(shop.end_of("shop-migrate-v1"), "Complete");
-    assert!(begin.elapsed() > Duration::from_secs(5));
     let waited = shop.log("shop-migrate-v1", "wait-for-db");
     assert!(waited.contains("postgres:5432 (from DATABASE_URL)"), "{waited}");
     assert!(waited.contains("is ready after"), "{waited}");

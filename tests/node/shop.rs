@@ -78,7 +78,7 @@ impl<K: Fn() -> Kubectl> Shop<K> {
         self.kubectl().args(["get", kind, name]).json()
     }
 
-    /// Waits for the end of a Job and returns the type of its terminal condition.
+    /// Waits for the end of a Job: `Complete`, or `Failed:` and the reason.
     pub(crate) fn end_of(&self, job: &str) -> String {
         eventually(&format!("job {job} ends"), BOUND, || {
             let job = self.get("job", job);
@@ -87,7 +87,13 @@ impl<K: Fn() -> Kubectl> Shop<K> {
                 let kind = condition["type"].as_str().unwrap_or_default();
                 matches!(kind, "Complete" | "Failed") && condition["status"] == "True"
             });
-            ended.and_then(|condition| condition["type"].as_str().map(str::to_owned))
+            let ended = ended?;
+            let text = |field: &str| ended[field].as_str().unwrap_or_default().to_owned();
+            Some(if ended["type"] == "Complete" {
+                text("type")
+            } else {
+                format!("Failed: {}", text("reason"))
+            })
         })
     }
 
@@ -107,7 +113,10 @@ impl<K: Fn() -> Kubectl> Shop<K> {
     /// What a container of a Job's Pods logged.
     pub(crate) fn log(&self, job: &str, container: &str) -> String {
         let of_job = format!("--selector=job-name={job}");
-        self.kubectl().args(["logs", &of_job, "--container", container, "--tail=-1"]).ok()
+        let output =
+            self.kubectl().args(["logs", &of_job, "--container", container, "--tail=-1"]).run();
+        // A Pod of the Job's last run may vanish meanwhile.
+        output.stdout + &output.stderr
     }
 
     /// The record of a release's only attempt, once its outcome is known.

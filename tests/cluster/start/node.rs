@@ -63,6 +63,7 @@ pub(in super::super) fn start() -> Result<ControlPlane, StartError> {
 pub(in super::super) fn attach(kubeconfig: PathBuf) -> Result<ControlPlane, StartError> {
     let programs = programs::ensure()?;
     let reaper = Reaper::start()?;
+    let kubeconfig = std::path::absolute(kubeconfig)?;
     let site = Site::new(programs, reaper.directory(), None);
     let output = site.kubectl(&kubeconfig).args(["get", "--raw=/readyz"]).try_run()?;
     if !output.status.success() {
@@ -101,8 +102,9 @@ fn enclose(reaper: &Reaper) -> Result<(Server, Enclosure), StartError> {
 /// The image whose container holds a Pod's namespaces: it does nothing.
 fn pause() -> io::Result<Image> {
     let busybox = on_path("busybox").ok_or_else(|| io::Error::other("busybox is not on PATH"))?;
-    let image = Image::new(PAUSE).copy(busybox, "/bin/busybox").map_err(io::Error::other)?;
-    Ok(image.user("65535:65535").entrypoint(["/bin/busybox", "sleep", "2147483647"]))
+    let program = busybox.to_string_lossy().into_owned();
+    let image = Image::new(PAUSE).program(busybox).map_err(io::Error::other)?;
+    Ok(image.user("65535:65535").entrypoint([&program, "sleep", "2147483647"]))
 }
 
 /// Puts the image of an archive into the node's store; where the node is not ours, by the command that
@@ -202,6 +204,8 @@ impl Start {
             .arg(self.certificates.kubeconfig("kubelet"))
             .arg("--root-dir")
             .arg(directory.join("kubelet"))
+            .arg("--cert-dir")
+            .arg(directory.join("kubelet/pki"))
             .arg(format!("--node-ip={NODE_IP}"))
             .arg(format!("--hostname-override={NODE}"));
         self.spawn(Program::Kubelet, kubelet)
@@ -235,7 +239,11 @@ pub(in super::super) fn cgroup(directory: &Path) -> String {
 /// The roots of the cgroup hierarchies: one a controller in version 1, a single one in version 2.
 fn cgroup_folders() -> io::Result<Vec<PathBuf>> {
     let root = Path::new("/sys/fs/cgroup");
-    if root.join("cgroup.controllers").is_file() {
+    if let Ok(controllers) = fs::read_to_string(root.join("cgroup.controllers")) {
+        // The kubelet wants every controller that there is. Those that are passed on already are not changed.
+        for controller in controllers.split_whitespace() {
+            let _ = fs::write(root.join("cgroup.subtree_control"), format!("+{controller}"));
+        }
         return Ok(vec![root.to_owned()]);
     }
     let folders = fs::read_dir(root)?.map(|entry| entry.map(|entry| entry.path()));
