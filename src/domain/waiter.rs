@@ -103,7 +103,6 @@ fn read_alone(name: &str, args: &[&str]) -> Option<Waiter> {
         "wait-port" => ("wait-port", milliseconds(option(args, "-t --timeout"))),
         "wait-on" => ("wait-on", milliseconds(option(args, "-t --timeout"))),
         "curl" => ("curl", Some(curl(args)?)),
-        "pg_isready" => ("pg_isready", bound(args, "-t --timeout", Some(3))),
         "mysqladmin" if has("--wait") => ("mysqladmin", None),
         "kubectl" | "oc" if first == "wait" => ("kubectl wait", bound(args, "--timeout", Some(30))),
         "kubectl" | "oc" if first == "rollout" && args.contains(&"status") => {

@@ -68,6 +68,11 @@ pub fn plan(job: &Job<'_>, policy: &Policy) -> Injection {
     };
     let sidecars = pod.init_containers.iter();
     let index = sidecars.take_while(|c| c.restart_policy.as_deref() == Some("Always")).count();
+    if index == 0 && source.is_local() {
+        return Injection::Skip(
+            "wavegate.dev/database names the pod itself, where nothing listens before it runs",
+        );
+    }
     Injection::Add { container: container::build(job, name, source, &policy.waiter), name, index }
 }
 
@@ -75,7 +80,7 @@ pub fn plan(job: &Job<'_>, policy: &Policy) -> Injection {
 enum Source<'j> {
     /// The Job names it in `wavegate.dev/database`.
     Named(&'j str),
-    /// In these variables of the migration.
+    /// In variables of the migration.
     Variables {
         /// Those that hold a URL, most telling first.
         urls: Vec<&'static str>,
@@ -83,15 +88,23 @@ enum Source<'j> {
         hosts: Vec<Host>,
         /// The variables as the migration has them, with what they refer to.
         env: Vec<Value>,
+        /// The Secrets and ConfigMaps in which the rest may stand. Nobody reads them before the container does.
+        env_from: Option<Value>,
     },
-    /// Somewhere in these Secrets and ConfigMaps, which nobody reads before the container does.
-    Sources(Option<Value>),
 }
 
 /// Variables of a host and of its port, and the port where that is absent.
 type Host = (&'static str, &'static str, &'static str);
 
 impl<'j> Source<'j> {
+    /// Whether the Job names a loopback address, at which only a sidecar can listen.
+    fn is_local(&self) -> bool {
+        match self {
+            Self::Named(text) => Target::parse(text).is_ok_and(|target| target.is_local()),
+            Self::Variables { .. } => false,
+        }
+    }
+
     fn of(job: &'j Job<'_>, migration: &Container<'_>) -> Result<Self, &'static str> {
         if let Some(key) = job.key(keys::DATABASE) {
             check_address(key.value)?;
@@ -103,25 +116,34 @@ impl<'j> Source<'j> {
             !variable.value_from.is_some_and(|source| source.get().contains("\"fileKeyRef\""))
         });
         let written = |name: &str| variables.iter().any(|variable| variable.name.as_str() == name);
-        let urls: Vec<&str> = URLS.iter().copied().filter(|name| written(name)).collect();
-        let hosts: Vec<Host> = HOSTS.iter().copied().filter(|(host, ..)| written(host)).collect();
-        if !urls.is_empty() || !hosts.is_empty() {
-            let named =
-                urls.iter().copied().chain(hosts.iter().flat_map(|(host, port, _)| [*host, *port]));
-            let env = copied(&variables, &named.collect::<Vec<_>>());
-            return Ok(Self::Variables { urls, hosts, env });
-        }
-        if !migration.has_env_from() {
+        let mut urls: Vec<&str> = URLS.iter().copied().filter(|name| written(name)).collect();
+        let mut hosts: Vec<Host> =
+            HOSTS.iter().copied().filter(|(host, ..)| written(host)).collect();
+        let is_elsewhere = urls.is_empty() && hosts.is_empty();
+        if is_elsewhere && !migration.has_env_from() {
             return Err("no variable names its database; write wavegate.dev/database");
         }
-        Ok(Self::Sources(migration.env_from.and_then(|raw| serde_json::from_str(raw.get()).ok())))
+        if is_elsewhere {
+            (urls, hosts) = (URLS.to_vec(), HOSTS.to_vec());
+        }
+        let ports = hosts.iter().flat_map(|(host, port, _)| [*host, *port]);
+        let wanted = wanted(&variables, urls.iter().copied().chain(ports).collect());
+        // Half of it here and half of it there: a port that is not written, or what a value refers to.
+        let is_split = hosts.iter().any(|(_, port, _)| !written(port))
+            || wanted.iter().any(|name| !written(name) && !URLS.contains(name));
+        let sources = migration.env_from.filter(|_| is_elsewhere || is_split);
+        let env_from = sources.and_then(|raw| serde_json::from_str(raw.get()).ok());
+        Ok(Self::Variables { urls, hosts, env: copied(&variables, &wanted), env_from })
     }
 }
 
 /// Whether a text may stand for a database without giving a password away: the key is readable by anybody
 /// who may read the Job. What names no server is refused here, since the waiter fails on a target it was given.
 fn check_address(text: &str) -> Result<(), &'static str> {
-    if text.contains('@') {
+    let parameters = text.split_once(['?', ';']).map(|(_, rest)| rest.to_ascii_lowercase());
+    let mut names = parameters.iter().flat_map(|rest| rest.split(['&', ';']));
+    let is_secret = |name: &str| is_credential(name.split('=').next().unwrap_or_default());
+    if text.contains('@') || names.any(is_secret) {
         return Err(
             "wavegate.dev/database holds credentials; write host:port or a URL without them",
         );
@@ -132,10 +154,9 @@ fn check_address(text: &str) -> Result<(), &'static str> {
     Ok(())
 }
 
-/// The named variables as the migration has them, and those that their values refer to as `$(NAME)`, which
-/// must stand before them. References that name a credential stay as they are: the waiter needs none.
-fn copied(variables: &[EnvVar<'_>], names: &[&str]) -> Vec<Value> {
-    let mut wanted: Vec<&str> = names.to_vec();
+/// The named variables, and those that their values refer to as `$(NAME)`. References that name a credential
+/// stay as they are: the waiter needs none.
+fn wanted<'v>(variables: &'v [EnvVar<'_>], mut wanted: Vec<&'v str>) -> Vec<&'v str> {
     let mut next = 0;
     while let Some(name) = wanted.get(next).copied() {
         next += 1;
@@ -147,6 +168,11 @@ fn copied(variables: &[EnvVar<'_>], names: &[&str]) -> Vec<Value> {
             }
         }
     }
+    wanted
+}
+
+/// The wanted variables as the migration has them, in its order: what is referred to must stand before.
+fn copied(variables: &[EnvVar<'_>], wanted: &[&str]) -> Vec<Value> {
     let copies = variables.iter().filter(|variable| wanted.contains(&variable.name.as_str()));
     copies.map(variable_json).collect()
 }
@@ -156,9 +182,15 @@ fn references(value: &str) -> impl Iterator<Item = &str> {
     value.split("$(").skip(1).filter_map(|rest| rest.split_once(')')).map(|(name, _)| name)
 }
 
+/// By a whole word of the name: `KEYCLOAK_DB_HOST` holds no key.
 fn is_credential(name: &str) -> bool {
-    let name = name.to_ascii_uppercase();
-    ["PASS", "PWD", "SECRET", "TOKEN", "KEY", "USER"].iter().any(|word| name.contains(word))
+    const WORDS: [&str; 9] =
+        ["pass", "passwd", "password", "pwd", "secret", "token", "key", "user", "username"];
+    let name = name.to_ascii_lowercase();
+    let mut words = name.split(|c: char| !c.is_ascii_alphanumeric());
+    words.any(|word| {
+        WORDS.contains(&word) || ["password", "secret"].iter().any(|w| word.ends_with(w))
+    })
 }
 
 fn variable_json(variable: &EnvVar<'_>) -> Value {

@@ -90,14 +90,65 @@ fn the_native_waiter_is_told_the_database_or_where_it_stands() {
     let own = json!({"name": "PGHOST", "value": "$(HOST).svc"});
     let host = json!({"name": "HOST", "value": "db"});
     let secret = json!({"name": "PGPASSWORD", "value": "hunter2"});
-    let told = waiter(&with_env(json!([host, secret, own]), sources.clone()));
-    assert_eq!((&told["env"], told.get("envFrom")), (&json!([host, own]), None));
+    let port = json!({"name": "PGPORT", "value": "5432"});
+    let told = waiter(&with_env(json!([host, secret, own, port]), sources.clone()));
+    assert_eq!((&told["env"], told.get("envFrom")), (&json!([host, own, port]), None));
 
     let told = waiter(&with_env(json!([{"name": "TZ", "value": "UTC"}]), sources.clone()));
     assert_eq!((told.get("env"), &told["envFrom"]), (None, &sources));
 
     let none = with_env(json!([]), Value::Null);
     assert_eq!(init_containers(&native(IMAGE), &none), Vec::<Value>::new());
+}
+
+/// Otherwise it would ask the default port, and fail a migration that works.
+#[test]
+fn a_database_named_half_here_and_half_there_is_told_whole() {
+    let sources = json!([{"configMapRef": {"name": "db"}}]);
+    let host = json!({"name": "PGHOST", "value": "db"});
+    let port = json!({"name": "PGPORT", "value": "6432"});
+    let url = json!({"name": "DATABASE_URL", "value": "postgres://u:$(DB_PASSWORD)@$(DB_HOST)/x"});
+    let pair = json!({"name": "DB_HOST", "value": "db"});
+    let cases = [
+        (json!([host]), json!([host]), Some(&sources)),
+        (json!([port]), json!([port]), Some(&sources)),
+        (json!([host, port]), json!([host, port]), None),
+        (json!([url]), json!([url]), Some(&sources)),
+        (json!([pair, port, url]), json!([pair, url]), Some(&sources)),
+    ];
+    for (env, copied, env_from) in cases {
+        let told = waiter(&with_env(env.clone(), sources.clone()));
+        assert_eq!((&told["env"], told.get("envFrom")), (&copied, env_from), "{env}");
+    }
+}
+
+#[test]
+fn a_credential_is_told_by_a_word_of_its_name() {
+    let host = json!({"name": "KEYCLOAK_DB_HOST", "value": "db"});
+    let key = json!({"name": "DB_KEY", "value": "hunter2"});
+    let url =
+        json!({"name": "DATABASE_URL", "value": "postgres://u:$(DB_KEY)@$(KEYCLOAK_DB_HOST)/x"});
+    let told = waiter(&with_env(json!([host, key, url]), Value::Null));
+    assert_eq!(told["env"], json!([host, url]));
+}
+
+/// It tries once.
+#[test]
+fn a_single_look_at_the_server_is_no_waiter() {
+    let mut job = with_env(json!([{"name": "PGHOST", "value": "db"}]), Value::Null);
+    job["spec"]["template"]["spec"]["containers"][0]["command"] =
+        json!(["sh", "-c", "pg_isready -h db && alembic upgrade head"]);
+    assert_eq!(init_containers(&native(IMAGE), &job).len(), 1);
+}
+
+#[test]
+fn a_loopback_key_needs_a_sidecar_that_listens() {
+    let sidecar = json!([{"name": "proxy", "image": "proxy:1", "restartPolicy": "Always"}]);
+    for (sidecars, want) in [(json!([]), 0), (sidecar, 2)] {
+        let mut job = with_pod("initContainers", sidecars);
+        job["metadata"]["annotations"]["wavegate.dev/database"] = json!("localhost:5432");
+        assert_eq!(init_containers(&native(IMAGE), &job).len(), want);
+    }
 }
 
 /// The waiter fails on a target that it is given and cannot use, so such a one is never given.
@@ -110,6 +161,7 @@ fn a_key_that_names_no_server_gives_a_notice_and_no_waiter() {
         "postgresql:///shop",
         "ftp://db:21",
         "shop:x@db:5432",
+        "jdbc:postgresql://db/shop?user=a&password=hunter2",
     ] {
         let mut named = job();
         named["metadata"]["annotations"]["wavegate.dev/database"] = json!(address);

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{HOSTS, Host, Source, URLS};
+use super::{Host, Source};
 use crate::domain::job::Job;
 use crate::domain::waiter::own;
 use crate::policy::{Waiter, WaiterForm};
@@ -29,25 +29,26 @@ pub(super) fn build(job: &Job<'_>, name: &str, source: Source<'_>, waiter: &Wait
     Value::Object(container)
 }
 
-/// Seconds to wait: what the policy says, and at most half of the Job's deadline.
+/// Seconds to wait: what the policy says, and at most half of the Job's deadline, or of its pod's.
 fn timeout(job: &Job<'_>, waiter: &Waiter) -> u64 {
     let wanted = waiter.timeout.as_secs();
-    let deadline = job.manifest.spec.active_deadline_seconds;
-    let half = deadline.and_then(|seconds| u64::try_from(seconds / 2).ok());
+    let deadlines = [job.manifest.spec.active_deadline_seconds, job.pod().active_deadline_seconds];
+    let half =
+        deadlines.into_iter().flatten().min().and_then(|seconds| u64::try_from(seconds / 2).ok());
     half.map_or(wanted, |half| half.min(wanted)).max(1)
 }
 
 /// Finds the variables by itself, so it is told none.
 fn native(image: &str, timeout: u64, source: Source<'_>) -> Vec<(&'static str, Value)> {
     let mut args = vec![format!("{}{timeout}s", own::TIMEOUT)];
-    let told = match source {
-        Source::Named(database) => {
-            args.push(format!("{}{database}", own::TARGET));
-            None
+    let mut told = Vec::new();
+    match source {
+        Source::Named(database) => args.push(format!("{}{database}", own::TARGET)),
+        Source::Variables { env, env_from, .. } => {
+            told.extend((!env.is_empty()).then_some(("env", Value::Array(env))));
+            told.extend(env_from.map(|sources| ("envFrom", sources)));
         }
-        Source::Variables { env, .. } => Some(("env", Value::Array(env))),
-        Source::Sources(sources) => sources.map(|sources| ("envFrom", sources)),
-    };
+    }
     let mut fields =
         vec![("image", json!(image)), ("command", json!(own::NATIVE)), ("args", json!(args))];
     fields.extend(told);
@@ -58,13 +59,10 @@ fn busybox(image: &str, timeout: u64, source: Source<'_>) -> Vec<(&'static str, 
     let mut fields = vec![("image", json!(image)), ("command", json!(own::BUSYBOX))];
     let mut env = match source {
         Source::Named(database) => vec![literal("WAVEGATE_DATABASE", database)],
-        Source::Variables { urls, hosts, mut env } => {
+        Source::Variables { urls, hosts, mut env, env_from } => {
             env.extend(lists(&urls, &hosts));
+            fields.extend(env_from.map(|sources| ("envFrom", sources)));
             env
-        }
-        Source::Sources(sources) => {
-            fields.extend(sources.map(|sources| ("envFrom", sources)));
-            lists(URLS, HOSTS).to_vec()
         }
     };
     env.push(literal("WAVEGATE_TIMEOUT", &timeout.to_string()));

@@ -99,7 +99,6 @@ python -c :: import socket, time\nwhile True:\n  try:\n    socket.create_connect
 python3 -c :: import socket, time\nfor _ in range(30):\n  if socket.socket().connect_ex(('db', 5432)) == 0: break\n  time.sleep(2) => connection attempt 60
 lakekeeper wait-for-db => wait command
 rails db:wait => wait command
-pg_isready -h db -t 30 => pg_isready 30
 flyway -connectRetries=60 migrate => flyway
 timeout 60 wait-for-it.sh db:5432 -t 0 => wait-for-it 60
 timeout 60 :: sh :: -c :: until nc -z db 5432; do sleep 1; done => nc 60
