@@ -202,6 +202,9 @@ impl Start {
         controllers
             .args(["--leader-elect=false", "--secure-port=0"])
             .arg("--use-service-account-credentials=true")
+            // By default a folder of the machine, which it makes.
+            .arg("--flex-volume-plugin-dir")
+            .arg(self.reaper.directory().join("volume-plugins"))
             // At the start it makes a token for each controller: five seconds at its default rate.
             .args(["--kube-api-qps=1000", "--kube-api-burst=1000"])
             .arg("--service-account-private-key-file")

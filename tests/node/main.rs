@@ -21,5 +21,6 @@ mod images;
 mod installation;
 mod recipe;
 mod shop;
+mod skipped;
 mod sync_waves;
 mod unreachable;
