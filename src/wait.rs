@@ -27,6 +27,7 @@ use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
 use tokio::time::{self, Instant};
 
 use crate::domain::database::Target;
+use attempt::Limit;
 use backoff::Backoff;
 use probe::Answer;
 use report::Report;
@@ -137,7 +138,7 @@ impl Wait {
         let (sender, receiver) = mpsc::unbounded_channel();
         for (at, named) in self.targets.iter().enumerate() {
             let (target, sender) = (named.target.clone(), sender.clone());
-            tokio::spawn(one(target, self.confirm, Instant::now() + self.bound, at, sender));
+            tokio::spawn(one(target, self.confirm, self.bound, at, sender));
         }
         receiver
     }
@@ -147,14 +148,19 @@ impl Wait {
 async fn one(
     target: Target,
     confirm: bool,
-    end: Instant,
+    bound: Duration,
     at: usize,
     news: UnboundedSender<(usize, News)>,
 ) {
+    let end = Instant::now() + bound;
+    let mut limit = Limit::within(bound);
     let mut backoff = Backoff::default();
     let mut was_ready = false;
     loop {
-        let (told, pause) = match attempt::attempt(&target).await {
+        let begin = Instant::now();
+        let answer = attempt::attempt(&target, limit).await;
+        limit = limit.after(begin.elapsed());
+        let (told, pause) = match answer {
             Answer::Ready(note) if was_ready || !confirm => (News::Ready(note), None),
             Answer::Ready(_) => {
                 was_ready = true;

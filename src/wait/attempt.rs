@@ -8,22 +8,56 @@ use tokio::task::JoinSet;
 use tokio::time::{self, Instant, timeout_at};
 
 use super::probe::{Answer, Failure, reason};
+use super::report::seconds;
 use super::{mysql, open, postgres, redis};
 use crate::domain::database::{Engine, Target};
 
-/// The longest that an attempt may take.
-const BOUND: Duration = Duration::from_secs(3);
+/// How long the first attempt may take, and what attempts grow to. Resolvers go on to the second nameserver after 5 s,
+/// and a server under load may take longer. A connection that a server forgot must not hold up a long wait, though.
+const FIRST: Duration = Duration::from_secs(3);
+const LONGEST: Duration = Duration::from_secs(24);
 /// How long after an address the next one is tried beside it (RFC 8305, section 8).
 const STAGGER: Duration = Duration::from_millis(250);
 
+/// How long an attempt may take: twice as long after each that ran out of time.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Limit(Duration);
+
+impl Limit {
+    /// Within a wait of this bound, so that even a short one can tell what its first attempt waited for.
+    pub(super) fn within(bound: Duration) -> Self {
+        Self(FIRST.min(bound * 9 / 10))
+    }
+
+    /// For the attempt behind one that took this long.
+    pub(super) fn after(self, took: Duration) -> Self {
+        if took < self.0 { self } else { Self((self.0 * 2).min(LONGEST)) }
+    }
+}
+
+/// When an attempt ends.
+#[derive(Clone, Copy, Debug)]
+struct End {
+    at: Instant,
+    limit: Duration,
+}
+
+impl End {
+    /// For people.
+    fn within(self) -> String {
+        format!("within {} s", seconds(self.limit))
+    }
+}
+
 /// Asks the target once.
-pub(super) async fn attempt(target: &Target) -> Answer {
-    let end = Instant::now() + BOUND;
+pub(super) async fn attempt(target: &Target, Limit(limit): Limit) -> Answer {
+    let end = End { at: Instant::now() + limit, limit };
     let (addresses, mut reasons) = resolve(target, end).await;
     let several = addresses.len() > 1;
     // The last of many addresses gets its time as well.
     let count = u32::try_from(addresses.len()).unwrap_or(u32::MAX).max(1);
-    let stagger = STAGGER.min(BOUND / 2 / count);
+    let stagger = STAGGER.min(limit / 2 / count);
+    let mut useless = None;
     let mut probes = JoinSet::new();
     for ((name, address), turn) in addresses.into_iter().zip(0..) {
         let target = target.clone();
@@ -39,10 +73,16 @@ pub(super) async fn attempt(target: &Target) -> Answer {
                 reasons.push(format!("{}: {reason}", address.ip()));
             }
             Ok((_, Answer::Wait(reason))) => reasons.push(reason),
+            // Another address may be ready, or be so later.
+            Ok((_, Answer::Useless(reason))) => useless = Some(reason),
             Ok((_, answer)) => return answer,
             Err(error) if error.is_panic() => return Answer::Broken,
             Err(_) => {}
         }
+    }
+    match useless {
+        Some(reason) if reasons.is_empty() => return Answer::Useless(reason),
+        useless => reasons.extend(useless),
     }
     reasons.dedup();
     if reasons.is_empty() {
@@ -52,11 +92,11 @@ pub(super) async fn attempt(target: &Target) -> Answer {
 }
 
 /// The addresses of all hosts, those that hosts share only once, and why there are none.
-async fn resolve(target: &Target, end: Instant) -> (Vec<(String, SocketAddr)>, Vec<String>) {
+async fn resolve(target: &Target, end: End) -> (Vec<(String, SocketAddr)>, Vec<String>) {
     let (mut found, mut reasons) = (Vec::<(String, SocketAddr)>::new(), Vec::new());
     for address in target.addresses() {
         let host = address.host.as_str();
-        match timeout_at(end, lookup_host((host, address.port))).await {
+        match timeout_at(end.at, lookup_host((host, address.port))).await {
             Ok(Ok(resolved)) => {
                 for resolved in resolved {
                     if found.iter().all(|(_, known)| *known != resolved) {
@@ -69,15 +109,15 @@ async fn resolve(target: &Target, end: Instant) -> (Vec<(String, SocketAddr)>, V
                 let text = text.rsplit(": ").next().unwrap_or_default();
                 reasons.push(format!("the name {host} cannot be resolved: {text}"));
             }
-            Err(_) => reasons.push(format!("the name {host} was not resolved within 3 s")),
+            Err(_) => reasons.push(format!("the name {host} was not resolved {}", end.within())),
         }
     }
     (found, reasons)
 }
 
-async fn probe(target: &Target, name: &str, address: SocketAddr, end: Instant) -> Answer {
-    match timeout_at(end, TcpStream::connect(address)).await {
-        Err(_) => Answer::Wait("no answer to the connection attempt within 3 s".to_owned()),
+async fn probe(target: &Target, name: &str, address: SocketAddr, end: End) -> Answer {
+    match timeout_at(end.at, TcpStream::connect(address)).await {
+        Err(_) => Answer::Wait(format!("no answer to the connection attempt {}", end.within())),
         Ok(Err(error)) => Answer::Wait(reason(&error)),
         Ok(Ok(stream)) => drive(target, name, address, stream, end).await,
     }
@@ -88,14 +128,14 @@ async fn drive(
     name: &str,
     address: SocketAddr,
     stream: TcpStream,
-    end: Instant,
+    end: End,
 ) -> Answer {
-    let asked = timeout_at(end, async {
+    let asked = timeout_at(end.at, async {
         match target.engine() {
             Engine::Postgres => postgres::probe(target, name, address, stream).await,
-            Engine::Mysql => mysql::probe(stream).await,
+            Engine::Mysql => mysql::probe(stream, end.at).await,
             Engine::Redis => redis::probe(target.tls(), name, address, stream).await,
-            Engine::Tcp => open::probe(stream).await,
+            Engine::Tcp => open::probe(stream, end.at).await,
         }
     });
     match asked.await {
@@ -107,6 +147,8 @@ async fn drive(
             Answer::Wait(format!("its answer is not one of {}", target.engine()))
         }
         Ok(Err(failure)) => Answer::Wait(failure.to_string()),
-        Err(_) => Answer::Wait("it accepts connections and does not answer within 3 s".to_owned()),
+        Err(_) => {
+            Answer::Wait(format!("it accepts connections and does not answer {}", end.within()))
+        }
     }
 }

@@ -5,7 +5,10 @@
 //! A refused login is no such error. It is that of a user of our own, as an account may be locked after failed
 //! logins.
 
+use std::time::Duration;
+
 use tokio::net::TcpStream;
+use tokio::time::{Instant, timeout_at};
 
 use super::probe::{Answer, Failure, quoted, receive, send};
 
@@ -18,6 +21,8 @@ const USER: &str = "wavegate";
 const COM_QUIT: &[u8] = &[1];
 /// Steps of a login, plugins that are asked for another included.
 const STEPS: u8 = 8;
+/// How long the login may take. The plugin `connection_control` delays the answer to each that fails more and more.
+const LOGIN: Duration = Duration::from_secs(2);
 
 /// A packet, and its number within the exchange.
 struct Packet {
@@ -25,15 +30,18 @@ struct Packet {
     body: Vec<u8>,
 }
 
-pub(super) async fn probe(mut stream: TcpStream) -> Result<Answer, Failure> {
+/// Asks; the greeting must come before the end, the login is given up there.
+pub(super) async fn probe(mut stream: TcpStream, end: Instant) -> Result<Answer, Failure> {
     let greeting = packet(&mut stream).await?;
     match greeting.body.first() {
         Some(10) => {}
         Some(255) => return Ok(meaning(&greeting.body)),
         _ => return Err(Failure::Foreign),
     }
-    // The greeting was the answer, so a login that fails in an unknown way takes nothing back.
-    Ok(leave(&mut stream, greeting.number).await.unwrap_or(Answer::READY))
+    // The greeting was the answer, so a login that fails in an unknown way, or takes too long, takes nothing back.
+    let end = end.min(Instant::now() + LOGIN);
+    let left = timeout_at(end, leave(&mut stream, greeting.number)).await;
+    Ok(left.ok().and_then(Result::ok).unwrap_or(Answer::READY))
 }
 
 /// Whether these are the first bytes of a greeting, or of an error in its place.

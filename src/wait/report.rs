@@ -89,7 +89,7 @@ fn waiting(targets: &[State]) -> impl Iterator<Item = (&str, &str)> {
 }
 
 /// Seconds, with one decimal where they are not whole.
-fn seconds(duration: Duration) -> String {
+pub(super) fn seconds(duration: Duration) -> String {
     let tenths = duration.as_millis() / 100;
     match (tenths / 10, tenths % 10) {
         (whole, 0) => whole.to_string(),

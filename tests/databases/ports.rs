@@ -1,7 +1,7 @@
 //! What is known of a server by its port alone, and what its port does to those who know better.
 
 use std::io::Write as _;
-use std::net::{Ipv4Addr, TcpListener};
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::thread;
 use std::time::Duration;
 
@@ -113,4 +113,56 @@ fn what_was_given_and_cannot_be_used_is_refused() {
     Waiter::new(20).arg(&url).run().ended(2, &["write --target before each address"]);
     Waiter::within("1").target("db:1").run().ended(2, &["--timeout is no duration"]);
     Waiter::within(&url).target("db:1").run().ended(2, &["--timeout is no duration"]);
+}
+
+/// A port that says this after a while, and then holds the connection.
+fn slow(patience: Duration, text: &'static [u8]) -> u16 {
+    let (listener, port) = silent();
+    let say = move |mut stream: TcpStream| {
+        thread::sleep(patience);
+        let _ = stream.write_all(text);
+        thread::sleep(Duration::from_secs(30));
+    };
+    thread::spawn(move || {
+        for stream in listener.incoming().map_while(Result::ok) {
+            thread::spawn(move || say(stream));
+        }
+    });
+    port
+}
+
+const GREETING: &[u8] = b"\x0f\0\0\0\x0a8.4.0\0\x01\0\0\0salt";
+const BLOCKED: &[u8] = b"\x18\0\0\0\xff\x69\x04#HY000Host is blocked";
+
+#[test]
+fn a_server_that_takes_longer_than_an_attempt_gets_a_longer_one() {
+    let port = slow(Duration::from_secs(4), b"+PONG\r\n");
+    let said = Waiter::new(20).target(&format!("redis://127.0.0.1:{port}")).run();
+    assert!(said.ready().took > Duration::from_secs(7), "{said:?}");
+    let said = Waiter::new(1).target(&format!("redis://127.0.0.1:{port}")).run();
+    said.gave_up(1, &["it accepts connections and does not answer within 0.9 s"]);
+}
+
+#[test]
+fn a_greeting_is_enough_where_the_login_is_never_answered() {
+    let port = slow(Duration::ZERO, GREETING);
+    for target in [format!("mysql://127.0.0.1:{port}"), format!("127.0.0.1:{port}")] {
+        let said = Waiter::new(20).target(&target).run();
+        assert!(said.ready().took < Duration::from_secs(4), "{said:?}");
+    }
+    // Nor does it matter that the attempt ends meanwhile.
+    let port = slow(Duration::from_millis(2500), GREETING);
+    let said = Waiter::new(20).target(&format!("mysql://127.0.0.1:{port}")).run();
+    assert!(said.ready().took < Duration::from_secs(4), "{said:?}");
+}
+
+#[test]
+fn a_blocked_host_ends_the_wait_only_if_no_other_address_may_become_ready() {
+    let (blocked, other) = (slow(Duration::ZERO, BLOCKED), slow(Duration::ZERO, BLOCKED));
+    let target = |other: u16| format!("mysql://127.0.0.1:{blocked},127.0.0.1:{other}/shop");
+    Waiter::new(20).target(&target(other)).run().ended(3, &["error 1129"]);
+    let ready = slow(Duration::from_millis(500), GREETING);
+    Waiter::new(20).target(&target(ready)).run().ready();
+    let said = Waiter::new(2).target(&target(free_port())).run();
+    said.gave_up(2, &["connection refused", "error 1129"]);
 }
