@@ -90,10 +90,11 @@ impl Arguments {
                     .to_owned(),
             );
         }
-        match duration(&self.timeout) {
-            Ok(bound) if !bound.is_zero() && bound <= LONGEST => Ok(bound),
+        match bound(&self.timeout) {
+            Some(bound) if !bound.is_zero() && bound <= LONGEST => Ok(bound),
             _ => {
-                Err("--timeout is no duration from 1ms to 24h; write such as 60s or 2m".to_owned())
+                Err("--timeout is no duration from 1ms to 24h; write such as 60s, 2m or 1h"
+                    .to_owned())
             }
         }
     }
@@ -118,6 +119,14 @@ impl Arguments {
 }
 
 const LONGEST: Duration = Duration::from_hours(24);
+
+/// Hours as well, as this may be a long wait.
+fn bound(text: &str) -> Option<Duration> {
+    match text.strip_suffix('h') {
+        Some(hours) => duration(&format!("{hours}m")).ok().map(|bound| bound.saturating_mul(60)),
+        None => duration(text).ok(),
+    }
+}
 
 /// What the variables name, or why there is nothing to wait for.
 fn discovered() -> Result<Named, String> {

@@ -111,6 +111,8 @@ fn what_was_given_and_cannot_be_used_is_refused() {
     said.ended(2, &["--target 2 is not usable: it names no port"]);
     let url = format!("postgres://u:{PASSWORD}@db/shop");
     Waiter::new(20).arg(&url).run().ended(2, &["write --target before each address"]);
+    Waiter::within("1h").target("db").run().ended(2, &["it names no port"]);
+    Waiter::within("25h").target("db:1").run().ended(2, &["--timeout is no duration"]);
     Waiter::within("1").target("db:1").run().ended(2, &["--timeout is no duration"]);
     Waiter::within(&url).target("db:1").run().ended(2, &["--timeout is no duration"]);
 }
