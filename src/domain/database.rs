@@ -91,6 +91,9 @@ pub enum Unusable {
     /// A Unix socket.
     #[error("it names a Unix socket")]
     Socket,
+    /// A connection that the driver makes in its own way, through a proxy for example.
+    #[error("its driver does not simply connect to its host")]
+    Indirect,
     /// A database in a file or in memory.
     #[error("its database is a file of its own")]
     File,

@@ -23,8 +23,11 @@ impl Address {
             return address.is_loopback() || address.is_unspecified();
         }
         let is_numeric = host.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
-        host == "localhost"
-            || host.ends_with(".localhost")
+        // The latter are names of /etc/hosts, as Kubernetes and distributions write it.
+        matches!(
+            host.as_str(),
+            "localhost" | "localhost.localdomain" | "ip6-localhost" | "ip6-loopback"
+        ) || host.ends_with(".localhost")
             || host.starts_with("127.") && is_numeric
     }
 }
@@ -100,12 +103,7 @@ fn is_v6(text: &str) -> bool {
     address.parse::<std::net::Ipv6Addr>().is_ok()
 }
 
-/// A Service named `postgres` gives every pod of its namespace `POSTGRES_PORT=tcp://10.0.0.7:5432`.
 fn port_number(text: &str) -> Result<u16, Unusable> {
-    let text = match text.strip_prefix("tcp://") {
-        Some(address) => address.rsplit_once(':').map_or("", |(_, port)| port),
-        None => text,
-    };
     if text.is_empty() {
         return Err(Unusable::NoPort);
     }

@@ -26,7 +26,12 @@ pub fn discover(variable: impl Fn(&str) -> Option<String>) -> Discovery {
     }
     for (name, port, default) in HOSTS {
         if let Some(value) = filled(name) {
-            let port = filled(port).unwrap_or_else(|| (*default).to_owned());
+            // No client takes a path behind a host, so it is not known what this is.
+            if value.contains('/') && !value.contains("://") && !is_socket(value.trim()) {
+                return Discovery::Unusable(name, Unusable::Host);
+            }
+            let port = filled(port).and_then(|text| written_port(port, &text, &value));
+            let port = port.unwrap_or_else(|| (*default).to_owned());
             let engine = match *default {
                 "5432" => Some(Engine::Postgres),
                 "3306" => Some(Engine::Mysql),
@@ -36,6 +41,24 @@ pub fn discover(variable: impl Fn(&str) -> Option<String>) -> Discovery {
         }
     }
     Discovery::Nothing
+}
+
+fn is_socket(host: &str) -> bool {
+    host.starts_with(['/', '@'])
+}
+
+/// What a port's variable says of a host. A Service named `pg-a` gives every pod of its namespace
+/// `PG_A_PORT=tcp://10.0.0.7:5432`, which nobody wrote, and which tells nothing of another host.
+fn written_port(name: &str, text: &str, host: &str) -> Option<String> {
+    let Some((_, link)) = text.split_once("://") else {
+        return Some(text.to_owned());
+    };
+    let (address, port) = link.trim_end().rsplit_once(':')?;
+    let service = name.strip_suffix("_PORT")?.to_ascii_lowercase().replace('_', "-");
+    let host = host.trim();
+    let label = host.split(['.', ':']).next().unwrap_or_default();
+    let is_of_host = label.eq_ignore_ascii_case(&service) || host == address;
+    is_of_host.then(|| port.to_owned())
 }
 
 fn found(name: &'static str, target: Result<Target, Unusable>) -> Discovery {

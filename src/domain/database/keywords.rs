@@ -2,7 +2,8 @@
 
 use super::{Engine, Target, Tls, Unusable, address};
 
-/// The pairs of a connection string; nothing if the text is none.
+/// The pairs of a connection string; nothing if the text is none. Drivers add parameters of the server, such as
+/// `TimeZone`.
 ///
 /// Source: libpq's `conninfo_parse`.
 pub(super) fn read(text: &str) -> Option<Vec<(String, String)>> {
@@ -11,7 +12,7 @@ pub(super) fn read(text: &str) -> Option<Vec<(String, String)>> {
     while !rest.is_empty() {
         let (name, behind) = rest.split_once('=')?;
         let name = name.trim_end();
-        let is_name = |byte: u8| byte.is_ascii_lowercase() || byte == b'_';
+        let is_name = |byte: u8| byte.is_ascii_alphabetic() || byte == b'_';
         if name.is_empty() || !name.bytes().all(is_name) {
             return None;
         }

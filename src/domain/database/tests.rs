@@ -34,7 +34,19 @@ fn what_names_a_database_is_read_in_every_form() {
         ("jdbc:mysql:loadbalance://h1,h2:1/shop", Mysql, "h1:3306,h2:1"),
         ("jdbc:mariadb:sequential://db:1/shop", Mysql, "db:1"),
         ("jdbc:sqlserver://db:1433;databaseName=shop;password=p@ss", Tcp, "db:1433"),
-        ("jdbc:sqlserver://db\\two;databaseName=shop", Tcp, "db:1433"),
+        ("jdbc:sqlserver://db\\two;portNumber=1444", Tcp, "db:1444"),
+        ("jdbc:sqlserver://db\\two:1445;databaseName=shop", Tcp, "db:1445"),
+        ("jdbc:sqlserver://db;port=1444", Tcp, "db:1444"),
+        ("jdbc:sqlserver://db;databaseName=shop", Tcp, "db:1433"),
+        ("sqlserver://u:p@db:1444/two?database=shop", Tcp, "db:1444"),
+        ("sqlserver://u:p@db?database=shop", Tcp, "db:1433"),
+        ("mssql+pyodbc://u:p@db/shop?driver=ODBC+Driver+18+for+SQL+Server", Tcp, "db:1433"),
+        ("mssql+pyodbc://u:p@db:1444/shop", Tcp, "db:1444"),
+        ("mssql+pymssql://u:p@db/shop", Tcp, "db:1433"),
+        ("mysqlx://u:p@db/shop", Tcp, "db:33060"),
+        ("clickhouse+http://db:8123/shop", Tcp, "db:8123"),
+        ("clickhouse+native://db/shop", Tcp, "db:9000"),
+        ("host=db TimeZone=Asia/Shanghai sslmode=disable", Postgres, "db:5432"),
         ("mysql2://u:p@db/shop", Mysql, "db:3306"),
         ("mysql+pymysql://u:p@db/shop", Mysql, "db:3306"),
         ("mysql://u:p@tcp(db:1)/shop", Mysql, "db:1"),
@@ -80,6 +92,22 @@ fn what_cannot_be_waited_for_is_told_by_its_reason() {
         ("host=/var/run/postgresql", Unusable::Socket),
         ("u:p@unix(/tmp/mysql.sock)/shop", Unusable::Socket),
         ("mysql+pymysql://u:p@db/shop?unix_socket=/tmp/mysql.sock", Unusable::Socket),
+        ("jdbc:mariadb://db/shop?localSocket=/tmp/mysql.sock", Unusable::Socket),
+        ("jdbc:mariadb://db/shop?pipe=mysql", Unusable::Indirect),
+        (
+            "jdbc:mysql://db/shop?socketFactory=com.google.cloud.sql.mysql.SocketFactory",
+            Unusable::Indirect,
+        ),
+        ("jdbc:postgresql://db/shop?cloudSqlInstance=a:b:c", Unusable::Indirect),
+        ("jdbc:mysql://db/shop?socksProxyHost=proxy", Unusable::Indirect),
+        ("mssql+pyodbc://u:p@source", Unusable::NoPort),
+        ("jdbc:sqlserver://db\\two;databaseName=shop", Unusable::NoPort),
+        ("jdbc:sqlserver://db;instanceName=two", Unusable::NoPort),
+        ("sqlserver://u:p@db/two?database=shop", Unusable::NoPort),
+        ("jdbc:clickhouse://db/shop", Unusable::NoPort),
+        ("jdbc:ch:https://db/shop", Unusable::NoPort),
+        ("clickhouse+https://db/shop", Unusable::NoPort),
+        ("clickhouse://db/shop?secure=true", Unusable::NoPort),
         ("sqlite:///shop.db", Unusable::File),
         ("sqlite:shop.db", Unusable::File),
         ("jdbc:sqlite:shop.db", Unusable::File),
@@ -138,13 +166,44 @@ fn the_first_variable_with_a_value_counts() {
     assert_eq!(found(&[("PGHOST", "pg"), url]), "DATABASE_URL PostgreSQL db:5432");
     assert_eq!(found(&[("DATABASE_URL", " "), ("PGHOST", "pg")]), "PGHOST PostgreSQL pg:5432");
     assert_eq!(found(&[("PGHOST", "h1,h2"), ("PGPORT", "1,2")]), "PGHOST PostgreSQL h1:1,h2:2");
-    // As a Service named postgres writes it.
-    let service = ("POSTGRES_PORT", "tcp://10.0.0.7:6000");
-    assert_eq!(found(&[("POSTGRES_HOST", "pg"), service]), "POSTGRES_HOST PostgreSQL pg:6000");
+    let address = ("PGHOSTADDR", "10.0.0.7");
+    assert_eq!(found(&[("PGHOST", "pg"), address]), "PGHOSTADDR PostgreSQL 10.0.0.7:5432");
     assert_eq!(found(&[("MYSQL_HOST", "db:1")]), "MYSQL_HOST MySQL db:1");
     assert_eq!(found(&[("DB_HOST", "db"), ("DB_PORT", "3306")]), "DB_HOST MySQL db:3306");
     assert_eq!(found(&[("PGHOST", "fd00::7")]), "PGHOST PostgreSQL [fd00::7]:5432");
     assert_eq!(found(&[("PGHOST", "tcp://pg:1")]), "PGHOST PostgreSQL pg:1");
+}
+
+#[test]
+fn a_link_of_a_service_tells_the_port_of_that_service_alone() {
+    // As a Service named postgres writes it, which may be that of an exporter.
+    let port = |host: &str| {
+        let variables = [("POSTGRES_HOST", host), ("POSTGRES_PORT", "tcp://10.0.0.7:6000")];
+        match discovered(&variables) {
+            Discovery::Found(_, target) => target.addresses()[0].port,
+            other => panic!("{host}: {other:?}"),
+        }
+    };
+    for host in ["postgres", "postgres.shop.svc", "POSTGRES", "10.0.0.7"] {
+        assert_eq!(port(host), 6000, "{host}");
+    }
+    for host in ["pg", "postgres-a", "pg.postgres", "10.0.0.8"] {
+        assert_eq!(port(host), 5432, "{host}");
+    }
+    assert_eq!(port("postgres:7000"), 7000);
+    let link = ("SENTRY_POSTGRES_PORT", "tcp://10.0.0.7:6000");
+    let service = discovered(&[("SENTRY_POSTGRES_HOST", "sentry-postgres"), link]);
+    assert!(matches!(service, Discovery::Found(_, t) if t.to_string().ends_with(":6000")));
+    let variables = [("DB_HOST", "pg"), ("DB_PORT", "tcp://10.0.0.7:5432")];
+    assert_eq!(discovered(&variables), Discovery::Unusable("DB_HOST", Unusable::NoPort));
+}
+
+#[test]
+fn a_path_behind_a_host_is_not_understood() {
+    for host in ["pg/shop", "pg:5432/shop", "localhost/shop"] {
+        let found = discovered(&[("PGHOST", host)]);
+        assert_eq!(found, Discovery::Unusable("PGHOST", Unusable::Host), "{host}");
+    }
 }
 
 #[test]
@@ -155,6 +214,9 @@ fn what_an_init_container_cannot_wait_for_is_told_apart() {
         "localhost",
         "LOCALHOST.",
         "db.localhost",
+        "localhost.localdomain",
+        "ip6-localhost",
+        "ip6-loopback",
         "127.0.0.1",
         "127.9",
         "0.0.0.0",

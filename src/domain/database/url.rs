@@ -11,13 +11,20 @@ const SCHEMES: &[(&str, Engine, &str)] = &[
     ),
     ("redshift", Engine::Postgres, "5439"),
     ("cockroach cockroachdb crdb crdb-postgres crdb-pgx", Engine::Postgres, "26257"),
-    ("mysql mysql2 mysqlx mariadb trilogy mysqlgis", Engine::Mysql, "3306"),
+    ("mysql mysql2 mariadb trilogy mysqlgis", Engine::Mysql, "3306"),
+    // MySQL's other protocol.
+    ("mysqlx", Engine::Tcp, "33060"),
     ("redis rediss valkey valkeys", Engine::Redis, "6379"),
     ("sqlserver mssql", Engine::Tcp, "1433"),
     ("clickhouse ch", Engine::Tcp, "9000"),
     ("mongodb mongo", Engine::Tcp, "27017"),
     ("tcp", Engine::Tcp, ""),
 ];
+
+/// Parameters that name a Unix socket.
+const SOCKETS: &[&str] = &["unix_socket", "socket", "localSocket"];
+/// Parameters with which a driver connects in another way.
+const INDIRECT: &[&str] = &["socketFactory", "cloudSqlInstance", "pipe", "socksProxyHost"];
 
 /// Schemes of databases in a file or in memory.
 const FILES: &str = "sqlite sqlite2 sqlite3 spatialite file libsql duckdb h2 hsqldb derby memory";
@@ -43,7 +50,9 @@ pub(super) fn target(text: &str, hint: &Hint<'_>) -> Result<Target, Unusable> {
         None => (hint.engine, hint.port),
     };
     let parts = match scheme {
-        Some("sqlserver") if text.starts_with("jdbc:") => Parts::of_sqlserver(rest),
+        Some(name) if name.eq_ignore_ascii_case("sqlserver") && text.starts_with("jdbc:") => {
+            Parts::of_sqlserver(rest)
+        }
         _ => Parts::of(rest)?,
     };
     // A password's @ in what is neither a URL nor well-formed keywords must not make a host of its end.
@@ -51,9 +60,14 @@ pub(super) fn target(text: &str, hint: &Hint<'_>) -> Result<Target, Unusable> {
         return Err(Unusable::Credentials);
     }
     let is_of_jdbc = text.starts_with("jdbc:");
-    let addresses = parts.addresses(engine, port, is_of_jdbc)?;
+    let scheme = scheme.map(str::to_ascii_lowercase);
+    let port = match &scheme {
+        Some(scheme) => parts.default_port(scheme, is_of_jdbc, port),
+        None => port.to_owned(),
+    };
+    let addresses = parts.addresses(engine, &port, is_of_jdbc)?;
     let by_custom = || addresses.first().map_or(Engine::Tcp, |first| Engine::of_port(first.port));
-    let is_direct = scheme.is_some_and(|scheme| matches!(scheme, "rediss" | "valkeys"));
+    let is_direct = matches!(scheme.as_deref(), Some("rediss" | "valkeys"));
     let is_guessed = engine.is_none();
     let engine = engine.unwrap_or_else(by_custom);
     // Redis' old URLs have the password in the place of the user, and nobody else is told one.
@@ -177,8 +191,11 @@ impl<'a> Parts<'a> {
         port: &str,
         is_of_jdbc: bool,
     ) -> Result<Vec<address::Address>, Unusable> {
-        if self.all("unix_socket").chain(self.all("socket")).next().is_some() {
+        if SOCKETS.iter().any(|name| self.parameter(name).is_some()) {
             return Err(Unusable::Socket);
+        }
+        if INDIRECT.iter().any(|name| self.parameter(name).is_some()) {
+            return Err(Unusable::Indirect);
         }
         let named: Vec<String> = self.all("host").chain(self.all("hostaddr")).collect();
         if engine == Some(Engine::Postgres) && !is_of_jdbc && !named.is_empty() {
@@ -186,6 +203,34 @@ impl<'a> Parts<'a> {
             return address::list(&named.join(","), &ports);
         }
         address::list(self.hosts, port)
+    }
+
+    /// The port of hosts without one; empty where it depends on what is not known here.
+    fn default_port(&self, scheme: &str, is_of_jdbc: bool, port: &str) -> String {
+        let (name, driver) = scheme.split_once('+').unwrap_or((scheme, ""));
+        let is_known = match name {
+            // The host may be the name of a data source, unless there is a driver for it.
+            _ if driver == "pyodbc" => self.parameter("driver").is_some(),
+            "sqlserver" | "mssql" => {
+                let number = self.parameter("portNumber").or_else(|| self.parameter("port"));
+                if let Some(number) = number {
+                    return number;
+                }
+                // The server's browser service tells the port of an instance. The path is one to Go's driver.
+                let is_instance = name == "sqlserver" && self.path.len() > 1;
+                let is_named =
+                    self.hosts.contains(['\\']) || self.parameter("instanceName").is_some();
+                !is_instance && !is_named
+            }
+            // Each protocol has a port, with TLS another one; drivers of Java speak HTTP.
+            "clickhouse" | "ch" => {
+                let secured = ["secure", "ssl", "tls", "protocol"];
+                let is_plain = secured.iter().all(|name| self.parameter(name).is_none());
+                is_plain && !is_of_jdbc && !driver.starts_with("http")
+            }
+            _ => true,
+        };
+        if is_known { port.to_owned() } else { String::new() }
     }
 
     fn database(&self) -> Option<String> {
@@ -207,7 +252,7 @@ impl<'a> Parts<'a> {
         self.all(name).next()
     }
 
-    fn all(&self, name: &'a str) -> impl Iterator<Item = String> + use<'a> {
+    fn all<'n>(&self, name: &'n str) -> impl Iterator<Item = String> + use<'a, 'n> {
         let pairs = self.parameters.split(['?', '&', ';']).filter_map(|pair| pair.split_once('='));
         let named = pairs.filter(move |(key, _)| key.eq_ignore_ascii_case(name));
         named.filter_map(|(_, value)| decoded(value)).filter(|value| is_plain(value))

@@ -47,8 +47,9 @@ pub const URLS: &[&str] = &[
 
 /// Variables that hold a host, each with the one for its port and the port where that is absent.
 pub const HOSTS: &[(&str, &str, &str)] = &[
-    ("PGHOST", "PGPORT", "5432"),
+    // libpq connects to it, and takes PGHOST only for the name in the certificate.
     ("PGHOSTADDR", "PGPORT", "5432"),
+    ("PGHOST", "PGPORT", "5432"),
     ("POSTGRES_HOST", "POSTGRES_PORT", "5432"),
     ("POSTGRES_HOSTNAME", "POSTGRES_PORT", "5432"),
     ("POSTGRESQL_HOST", "POSTGRESQL_PORT", "5432"),
