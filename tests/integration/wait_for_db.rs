@@ -39,7 +39,8 @@ fn without_nc() -> tempfile::TempDir {
     directory
 }
 
-/// The container that wavegate adds to a Job whose migration has these variables.
+/// The container that wavegate adds to a Job whose migration has these variables, behind a sidecar that may listen at
+/// a loopback address.
 fn container(env: &Value, annotations: &Value, timeout: u64) -> Value {
     let mut annotations = annotations.clone();
     annotations["argocd.argoproj.io/hook"] = json!("PreSync");
@@ -48,9 +49,13 @@ fn container(env: &Value, annotations: &Value, timeout: u64) -> Value {
         "metadata": {"name": "m", "annotations": annotations},
         "spec": {
             "backoffLimit": 0, "activeDeadlineSeconds": timeout * 2,
-            "template": {"spec": {"restartPolicy": "Never", "containers": [
-                {"name": "m", "image": "a:1", "command": ["manage.py", "migrate"], "env": env},
-            ]}},
+            "template": {"spec": {
+                "restartPolicy": "Never",
+                "initContainers": [{"name": "proxy", "image": "proxy:1", "restartPolicy": "Always"}],
+                "containers": [
+                    {"name": "m", "image": "a:1", "command": ["manage.py", "migrate"], "env": env},
+                ],
+            }},
         },
     })
     .to_string();
@@ -61,7 +66,7 @@ fn container(env: &Value, annotations: &Value, timeout: u64) -> Value {
     let mutation = mutate(&admission, &policy, Mode::Enforce);
     let mut job: Value = serde_json::from_str(&job).unwrap();
     json_patch::patch(&mut job, &mutation.patch).unwrap();
-    job["spec"]["template"]["spec"]["initContainers"][0].clone()
+    job["spec"]["template"]["spec"]["initContainers"][1].clone()
 }
 
 /// Runs a container's command in its environment, after the kubelet's rule for `valueFrom`: `secrets` holds what
