@@ -56,7 +56,7 @@ docs:
 TOOLS := busybox:busybox-static redis-check-rdb:redis-tools skopeo:skopeo \
   postgres:postgresql-15 initdb:postgresql-15 mariadbd:mariadb-server-core mariadb:mariadb-client-core \
   pgbouncer:pgbouncer dnsmasq:dnsmasq-base \
-  runc:runc nft:nftables conntrack:conntrack bridge:containernetworking-plugins ip:iproute2 nsenter:util-linux
+  runc:runc nft:nftables conntrack:conntrack host-local:containernetworking-plugins ip:iproute2 nsenter:util-linux
 
 tools:
 	@missing=; for pair in $(TOOLS); do \
