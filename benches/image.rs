@@ -68,6 +68,7 @@ fn once(program: &Path, listener: &TcpListener) -> (Duration, u32) {
         .env_clear()
         .stdin(Stdio::null())
         .stdout(Stdio::null())
+        .stderr(Stdio::null())
         .spawn()
         .expect("the program starts");
     let connection = loop {
