@@ -117,13 +117,7 @@ impl Wavegate {
     /// When the API server refuses them or does not ask within 30 seconds.
     pub fn register(&self, control_plane: &ControlPlane) {
         control_plane.kubectl().args(["apply", "--filename=-"]).stdin(self.configurations()).ok();
-        let probe = control_plane.namespace("registration", &[("wavegate.dev/mode", "enforce")]);
-        let bad = include_str!("../../examples/bad/wg101-no-backoff-limit.yaml");
-        eventually("the API server asks wavegate", Duration::from_secs(30), || {
-            let create = ["create", "--dry-run=server", "--filename=-"];
-            let output = probe.kubectl().args(create).stdin(bad).run();
-            output.stderr.contains("WG101").then_some(())
-        });
+        until_asked(control_plane);
     }
 
     /// Both webhook configurations for this server.
@@ -169,6 +163,20 @@ impl Wavegate {
         let metrics = self.get("/metrics");
         metrics.lines().find_map(|line| line.strip_prefix(series)?.trim().parse().ok())
     }
+}
+
+/// Waits until the API server asks wavegate.
+///
+/// # Panics
+/// When it does not within 30 seconds.
+pub fn until_asked(control_plane: &ControlPlane) {
+    let probe = control_plane.namespace("registration", &[("wavegate.dev/mode", "enforce")]);
+    let bad = include_str!("../../examples/bad/wg101-no-backoff-limit.yaml");
+    eventually("the API server asks wavegate", Duration::from_secs(30), || {
+        let create = ["create", "--dry-run=server", "--filename=-"];
+        let output = probe.kubectl().args(create).stdin(bad).run();
+        output.stderr.contains("WG101").then_some(())
+    });
 }
 
 /// Applies the `CustomResourceDefinition`, the account with its rights and the guard of the records, and waits until

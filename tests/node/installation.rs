@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use crate::cluster::image::release;
 use crate::cluster::programs::Program;
-use crate::cluster::{ControlPlane, eventually, node};
+use crate::cluster::{ControlPlane, node, wavegate};
 use crate::images;
 
 const README: &str = include_str!("../../README.md");
@@ -43,13 +43,7 @@ fn install(cluster: &ControlPlane) {
     follow_readme(cluster);
     let rollout = ["rollout", "status", "deployment/wavegate", "--timeout=60s"];
     cluster.kubectl().namespace(NAMESPACE).args(rollout).within(Duration::from_secs(70)).ok();
-    let probe = cluster.namespace("registration", &[("wavegate.dev/mode", "enforce")]);
-    let bad = include_str!("../../examples/bad/wg101-no-backoff-limit.yaml");
-    eventually("the API server asks wavegate", Duration::from_secs(30), || {
-        let create = ["create", "--dry-run=server", "--filename=-"];
-        let output = probe.kubectl().args(create).stdin(bad).run();
-        output.stderr.contains("WG101").then_some(())
-    });
+    wavegate::until_asked(cluster);
 }
 
 /// Runs what README says, as it stands there.

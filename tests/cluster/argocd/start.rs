@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use super::super::ControlPlane;
+use super::super::node::on_path;
 use super::super::programs::{self, Program, ProgramsError};
 use super::super::server::Server;
 use super::watch::Watch;
@@ -257,11 +258,6 @@ impl Start<'_> {
 /// the same program under another name: it goes by the name that it is called by.
 fn redis_program() -> Option<PathBuf> {
     ["redis-server", "redis-check-rdb"].into_iter().find_map(on_path)
-}
-
-fn on_path(program: &str) -> Option<PathBuf> {
-    let path = env::var_os("PATH")?;
-    env::split_paths(&path).map(|folder| folder.join(program)).find(|path| path.is_file())
 }
 
 /// Waits until a server's log holds `line`, and returns the word behind it.
