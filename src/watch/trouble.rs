@@ -17,7 +17,7 @@ pub(super) fn reason(verb: &str, kind: Kind, error: &Error) -> String {
             "the API server does not know wavegate's credentials (unauthorized)".to_owned()
         }
         Error::Api(status) if status.code == 404 && kind == Kind::Record => format!(
-            "the CustomResourceDefinition {what}.{} is not installed: apply deploy/crds/{what}.yaml",
+            "the CustomResourceDefinition {what}.{} is not installed: apply charts/wavegate/files/crds/{what}.yaml",
             record::GROUP
         ),
         Error::Api(status) => {

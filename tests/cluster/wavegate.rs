@@ -19,7 +19,7 @@ const WEBHOOKS: &str = include_str!("../../deploy/webhooks.yaml");
 
 /// What wavegate needs of a cluster before it starts.
 const INSTALLATION: [&str; 3] = [
-    include_str!("../../deploy/crds/migrationrecords.yaml"),
+    include_str!("../../charts/wavegate/files/crds/migrationrecords.yaml"),
     include_str!("../../deploy/rbac.yaml"),
     include_str!("../../deploy/records-guard.yaml"),
 ];

@@ -208,7 +208,7 @@ fn a_missing_definition_is_told_and_its_installation_noticed() {
     control_plane.kubectl().args(["delete", crd]).ok();
     let kubeconfig = own_kubeconfig(control_plane, None);
     let wavegate = start(control_plane, "no-definition", &kubeconfig);
-    let told = "records: the CustomResourceDefinition migrationrecords.wavegate.dev is not installed: apply deploy/crds/migrationrecords.yaml";
+    let told = "records: the CustomResourceDefinition migrationrecords.wavegate.dev is not installed: apply charts/wavegate/files/crds/migrationrecords.yaml";
     let answer = eventually("readiness tells what is missing", BOUND, || {
         let answer = wavegate.get("/readyz");
         answer.contains(told).then_some(answer)

@@ -54,8 +54,10 @@ fn follow_readme(cluster: &ControlPlane) {
     assert!(script.contains(IMAGE), "README names another image than the tests' {IMAGE}");
     let folder = cluster.directory().join("install");
     fs::create_dir_all(&folder).expect("a folder");
-    let deploy = concat!(env!("CARGO_MANIFEST_DIR"), "/deploy");
-    symlink(deploy, folder.join("deploy")).expect("a link");
+    for part in ["deploy", "charts"] {
+        let part = Path::new(env!("CARGO_MANIFEST_DIR")).join(part);
+        symlink(&part, folder.join(part.file_name().expect("a name"))).expect("a link");
+    }
     let site = cluster.site();
     let programs =
         [Path::new(env!("CARGO_BIN_EXE_wavegate")), &site.programs().path(Program::Kubectl)]

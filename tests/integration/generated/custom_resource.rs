@@ -9,7 +9,7 @@ use wavegate::domain::record::{GROUP, KIND, RecordSpec, RecordStatus, VERSION};
 
 use super::compare;
 
-const PATH: &str = "deploy/crds/migrationrecords.yaml";
+const PATH: &str = "charts/wavegate/files/crds/migrationrecords.yaml";
 
 const HEADER: &str = "\
 # Generated from src/domain/record.rs by `make docs`; do not edit.
