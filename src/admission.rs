@@ -7,8 +7,11 @@ mod review;
 
 use std::borrow::Cow;
 
-pub use decode::{DecodeError, decode, uid_of};
-pub use respond::{answer_broken, answer_mutation, answer_validation, denial_message};
+pub use decode::{DecodeError, Identity, decode, identity_of, uid_of};
+pub use respond::{
+    answer_broken, answer_mutation, answer_unknown_mode, answer_validation, denial_message,
+    warnings_line,
+};
 pub use review::{Response, ReviewAnswer};
 
 use crate::domain::job::Job;

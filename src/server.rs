@@ -9,6 +9,7 @@
 //! Nothing here is global to the process: two servers in one process do not know of each other.
 
 mod accept;
+pub mod announce;
 mod body;
 mod calendar;
 mod connection;

@@ -10,6 +10,8 @@
 //! Nothing of it is on the path of a request but the lock of what is known and, before a denial, the live read.
 
 mod backoff;
+mod events;
+
 mod failure;
 mod feed;
 mod follow;
@@ -17,6 +19,7 @@ mod image;
 mod known;
 mod lease;
 mod live;
+mod namespaces;
 mod pruner;
 mod record;
 mod recorder;
@@ -38,8 +41,10 @@ use tokio::task::JoinSet;
 
 use crate::cluster::ClusterState;
 use crate::cluster::retention::Retention;
+use crate::server::announce::Announce;
 use crate::server::live::Live;
 use crate::server::{Metrics, Readiness};
+use events::Events;
 use feed::Source;
 use follow::{Follow, Listings};
 use known::Known;
@@ -100,6 +105,8 @@ pub struct Watch {
     pub state: Arc<RwLock<ClusterState>>,
     /// Reads one namespace at the moment of a decision.
     pub live: Arc<dyn Live>,
+    /// Writes Events about decisions.
+    pub announce: Arc<dyn Announce>,
     watching: JoinSet<()>,
     recording: JoinSet<()>,
     stop: watch::Sender<Option<Duration>>,
@@ -145,6 +152,8 @@ pub async fn start(
     };
     let mut recording = JoinSet::new();
     recording.spawn(recorder.run());
+    let (events, inbox) = Events::new(client.clone(), Arc::clone(&metrics), stop.subscribe());
+    recording.spawn(events.run());
     let pruner = Pruner {
         client: client.clone(),
         reader: live.clone(),
@@ -159,12 +168,20 @@ pub async fn start(
     let follow = Follow { client, known: known.clone(), metrics, readiness, touched, listings };
     let mut watching = JoinSet::new();
     watching.spawn(pruner.run());
+    watching.spawn(namespaces::count(follow.client.clone(), Arc::clone(&follow.metrics)));
     for source in [Source::Jobs, Source::Records] {
         let not_yet = format!("the {} are not listed yet", source.name());
         follow.readiness.wait_for(source.name(), not_yet);
         watching.spawn(follow.clone().run(source));
     }
-    Ok(Watch { state: known.share(), live: Arc::new(live), watching, recording, stop })
+    Ok(Watch {
+        state: known.share(),
+        live: Arc::new(live),
+        announce: Arc::new(inbox),
+        watching,
+        recording,
+        stop,
+    })
 }
 
 impl Watch {

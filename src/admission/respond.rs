@@ -9,6 +9,7 @@ use serde_json::Error;
 
 use super::review::{API_VERSION, Cause, Details, Response, ReviewAnswer, Status};
 use super::{Admission, Subject};
+use crate::domain::keys;
 use crate::engine::{Decision, Mutation};
 use crate::policy::{Finding, Policy};
 
@@ -76,6 +77,28 @@ pub fn answer_broken(uid: &str, refused: bool) -> Result<Vec<u8>, Error> {
         warnings: if refused { Vec::new() } else { vec![prefixed(message)] },
         ..Response::default()
     })
+}
+
+/// The answer in a namespace whose mode does not exist. The request goes on: it is judged elsewhere, by the mode that
+/// such namespaces get.
+pub fn answer_unknown_mode(admission: &Admission<'_>) -> Result<Vec<u8>, Error> {
+    let text = format!(
+        "namespace {} has a label {} that is none of enforce, warn and off: it is treated as unlabelled",
+        admission.namespace,
+        keys::MODE
+    );
+    serialise(Response {
+        uid: Cow::Borrowed(&admission.uid),
+        allowed: true,
+        warnings: vec![prefixed(&one_line(&text, MAX_WARNING))],
+        ..Response::default()
+    })
+}
+
+/// The warnings in one line, for whoever did not see them.
+pub fn warnings_line(decision: &Decision) -> String {
+    let warnings: Vec<String> = decision.warnings().map(warning).collect();
+    warnings.join("; ")
 }
 
 fn serialise(response: Response<'_>) -> Result<Vec<u8>, Error> {

@@ -143,6 +143,7 @@ impl Arguments {
         let cluster = watch.as_ref().map_or_else(Cluster::default, |watch| Cluster {
             state: Arc::clone(&watch.state),
             live: Some(Arc::clone(&watch.live)),
+            announce: Some(Arc::clone(&watch.announce)),
         });
         let policy = self.policy();
         let waiter = policy.waiter.clone();

@@ -20,6 +20,8 @@ pub const CONTRACT_SAFE_FROM: &str = "wavegate.dev/contract-safe-from";
 pub const REQUIRES_RELEASE: &str = "wavegate.dev/requires-release";
 /// Target of the waiter: `host:port` or a URL without credentials.
 pub const DATABASE: &str = "wavegate.dev/database";
+/// Label of a namespace: `enforce`, `warn` or `off`.
+pub const MODE: &str = "wavegate.dev/mode";
 
 /// Prefix of every author key.
 pub const AUTHOR_PREFIX: &str = "wavegate.dev/";

@@ -1,7 +1,8 @@
 //! What the server counts, as `OpenMetrics` text.
 //!
-//! The request path touches resolved counters only; no map is searched and no label is built per request.
+//! What is counted for every request is resolved beforehand; only findings and decisions are looked up by their labels.
 
+mod decisions;
 mod labels;
 mod watch;
 
@@ -17,13 +18,15 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
 use super::webhook::Endpoint;
-pub use labels::Effect;
+use crate::engine::Mode;
+use decisions::Decisions;
+pub use labels::{Effect, Verdict};
 use labels::{
     EndpointLabel, EndpointLabels, FindingLabels, HandshakeLabels, RefusalLabels, ReloadLabels,
     RequestLabels, StatusClass,
 };
 pub(super) use labels::{HandshakeFailure, RefusalReason, ReloadResult};
-pub use watch::{RecordWrite, WatchMetrics, Watched};
+pub use watch::{EventResult, NamespaceMode, RecordWrite, WatchMetrics, Watched};
 
 /// Upper bounds in seconds. A decision takes microseconds; the API server gives up after its timeout of
 /// some seconds, so what takes longer than one second needs no finer picture.
@@ -42,6 +45,7 @@ pub struct Metrics {
     mutate_warn: EndpointMetrics,
     validate_enforce: EndpointMetrics,
     validate_warn: EndpointMetrics,
+    unknown_mode: EndpointMetrics,
     requests: Family<RequestLabels, Counter>,
     in_flight: Gauge,
     connections: Gauge,
@@ -53,6 +57,7 @@ pub struct Metrics {
     reloads: Family<ReloadLabels, Counter>,
     certificate_not_after: Gauge,
     findings: Family<FindingLabels, Counter>,
+    decisions: Decisions,
     watch: WatchMetrics,
 }
 
@@ -96,6 +101,7 @@ impl Metrics {
             mutate_warn: resolve(Endpoint::MutateWarn),
             validate_enforce: resolve(Endpoint::ValidateEnforce),
             validate_warn: resolve(Endpoint::ValidateWarn),
+            unknown_mode: resolve(Endpoint::UnknownMode),
             requests: requests.clone(),
             in_flight: Gauge::default(),
             connections: Gauge::default(),
@@ -107,6 +113,7 @@ impl Metrics {
             reloads: Family::default(),
             certificate_not_after: Gauge::default(),
             findings: Family::default(),
+            decisions: Decisions::default(),
             watch: WatchMetrics::default(),
             registry: Registry::default(),
         };
@@ -182,6 +189,7 @@ impl Metrics {
             "Findings in decisions, by rule code, effect and endpoint",
             self.findings.clone(),
         );
+        self.decisions.register(registry);
         self.watch.register(registry);
     }
 
@@ -194,6 +202,11 @@ impl Metrics {
     pub fn finding(&self, endpoint: Endpoint, code: &'static str, effect: Effect) {
         let endpoint = EndpointLabel::Known(endpoint);
         self.findings.get_or_create(&FindingLabels { code, effect, endpoint }).inc();
+    }
+
+    /// A decision on an object of this namespace.
+    pub fn decided(&self, mode: Mode, verdict: Verdict, dry_run: bool, namespace: &str) {
+        self.decisions.count(mode, verdict, dry_run, namespace);
     }
 
     /// The metrics as `OpenMetrics` text, see [`CONTENT_TYPE`].
@@ -209,6 +222,7 @@ impl Metrics {
             Endpoint::MutateWarn => &self.mutate_warn,
             Endpoint::ValidateEnforce => &self.validate_enforce,
             Endpoint::ValidateWarn => &self.validate_warn,
+            Endpoint::UnknownMode => &self.unknown_mode,
         }
     }
 

@@ -7,10 +7,12 @@ use std::time::Instant;
 use jiff::Timestamp;
 
 use super::Step;
+use super::announce::{Announce, Occurrence, Reason, Regarding};
 use super::live::{Live, LiveReading, Unread};
 use super::metrics::{self, Metrics};
 use crate::admission::{
-    Admission, answer_broken, answer_mutation, answer_validation, decode, uid_of,
+    Admission, Identity, answer_broken, answer_mutation, answer_unknown_mode, answer_validation,
+    decode, denial_message, identity_of, uid_of, warnings_line,
 };
 use crate::cluster::{ClusterState, Question, Reading};
 use crate::engine::{Decision, Mode, Mutation, evaluate, mutate};
@@ -28,12 +30,19 @@ pub enum Endpoint {
     ValidateEnforce,
     /// `/validate/warn`: findings become warnings.
     ValidateWarn,
+    /// `/validate/unknown-mode`: says that a namespace's mode does not exist, and judges nothing.
+    UnknownMode,
 }
 
 impl Endpoint {
     /// Every endpoint, in the order in which the documentation lists them.
-    pub const ALL: [Self; 4] =
-        [Self::Mutate, Self::MutateWarn, Self::ValidateEnforce, Self::ValidateWarn];
+    pub const ALL: [Self; 5] = [
+        Self::Mutate,
+        Self::MutateWarn,
+        Self::ValidateEnforce,
+        Self::ValidateWarn,
+        Self::UnknownMode,
+    ];
 
     /// The path, as a webhook configuration names it.
     pub const fn path(self) -> &'static str {
@@ -42,6 +51,7 @@ impl Endpoint {
             Self::MutateWarn => "/mutate/warn",
             Self::ValidateEnforce => "/validate/enforce",
             Self::ValidateWarn => "/validate/warn",
+            Self::UnknownMode => "/validate/unknown-mode",
         }
     }
 
@@ -52,6 +62,7 @@ impl Endpoint {
             Self::MutateWarn => "mutate_warn",
             Self::ValidateEnforce => "validate_enforce",
             Self::ValidateWarn => "validate_warn",
+            Self::UnknownMode => "unknown_mode",
         }
     }
 
@@ -95,6 +106,8 @@ pub struct Cluster {
     pub state: SharedState,
     /// Who reads what they do not; `None` where wavegate runs without a cluster.
     pub live: Option<Arc<dyn Live>>,
+    /// Who tells the cluster of refusals and warnings; `None` where wavegate runs without a cluster.
+    pub announce: Option<Arc<dyn Announce>>,
 }
 
 /// The cluster's state, filled by watchers and read by decisions.
@@ -106,6 +119,17 @@ struct Verdict {
     outcome: &'static str,
     denied: String,
     warned: String,
+}
+
+impl Verdict {
+    fn of_unknown_mode(admission: &Admission<'_>) -> Self {
+        Self {
+            body: answer_unknown_mode(admission),
+            outcome: "allowed",
+            denied: String::new(),
+            warned: String::new(),
+        }
+    }
 }
 
 impl Webhook {
@@ -165,6 +189,8 @@ impl Webhook {
         };
         let verdict = if endpoint.mutates() {
             mutated(&admission, &mutate(&admission, &self.policy, endpoint.mode()))
+        } else if endpoint == Endpoint::UnknownMode {
+            Verdict::of_unknown_mode(&admission)
         } else {
             let mut decision = self.evaluate(endpoint, &admission, told);
             if let Some(question) = decision.question.take()
@@ -172,6 +198,7 @@ impl Webhook {
             {
                 return Step::Ask(question);
             }
+            self.announce(endpoint, &admission, &decision, body);
             self.validated(endpoint, &admission, &decision)
         };
         log(endpoint, &admission, &verdict, started);
@@ -215,7 +242,7 @@ impl Webhook {
         admission: &Admission<'_>,
         decision: &Decision,
     ) -> Verdict {
-        self.count(endpoint, decision);
+        self.count(endpoint, admission, decision);
         Verdict {
             body: answer_validation(admission, decision, &self.policy),
             outcome: if decision.is_allowed() { "allowed" } else { "denied" },
@@ -224,7 +251,44 @@ impl Webhook {
         }
     }
 
-    fn count(&self, endpoint: Endpoint, decision: &Decision) {
+    /// Tells the cluster of a real refusal, and of warnings where nothing is refused: Argo CD drops warnings.
+    fn announce(
+        &self,
+        endpoint: Endpoint,
+        admission: &Admission<'_>,
+        decision: &Decision,
+        body: &[u8],
+    ) {
+        let Some(announce) = self.cluster.announce.as_ref().filter(|_| !admission.dry_run) else {
+            return;
+        };
+        let warned = endpoint.mode() == Mode::Warn && decision.warnings().next().is_some();
+        let (reason, note) = if !decision.is_allowed() {
+            (Reason::Denied, denial_message(admission, decision, &self.policy))
+        } else if warned {
+            (Reason::Warned, warnings_line(decision))
+        } else {
+            return;
+        };
+        let Identity { api_version, uid } = identity_of(body).unwrap_or_default();
+        let object = Regarding {
+            api_version,
+            kind: admission.kind.to_string(),
+            namespace: admission.namespace.to_string(),
+            name: admission.name.to_string(),
+            uid,
+        };
+        announce.announce(Occurrence { object, reason, note });
+    }
+
+    fn count(&self, endpoint: Endpoint, admission: &Admission<'_>, decision: &Decision) {
+        let verdict = match (decision.is_allowed(), decision.findings.is_empty()) {
+            (false, _) => metrics::Verdict::Denied,
+            (true, false) => metrics::Verdict::Warned,
+            (true, true) => metrics::Verdict::Allowed,
+        };
+        let (mode, namespace) = (endpoint.mode(), &admission.namespace);
+        self.metrics.decided(mode, verdict, admission.dry_run, namespace);
         for finding in &decision.findings {
             let effect = match finding.effect() {
                 Effect::Deny => metrics::Effect::Deny,
@@ -240,7 +304,7 @@ impl Endpoint {
     pub const fn mode(self) -> Mode {
         match self {
             Self::Mutate | Self::ValidateEnforce => Mode::Enforce,
-            Self::MutateWarn | Self::ValidateWarn => Mode::Warn,
+            Self::MutateWarn | Self::ValidateWarn | Self::UnknownMode => Mode::Warn,
         }
     }
 
@@ -325,7 +389,7 @@ mod tests {
             assert!(said.contains("not your fault"), "{endpoint:?}: {said}");
         }
         assert_eq!(webhook.broken(Endpoint::Mutate, b"{}").status, 400);
-        assert!(webhook.metrics.encode().unwrap().contains("wavegate_panics_total 5"));
+        assert!(webhook.metrics.encode().unwrap().contains("wavegate_panics_total 6"));
     }
 
     /// Where there is nobody to ask, what needs asking is not judged: a contract is let through, never refused for ever.

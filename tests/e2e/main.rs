@@ -14,6 +14,7 @@ mod cluster;
 
 mod alone;
 mod conditions;
+mod events;
 mod gate;
 mod guard;
 mod live;

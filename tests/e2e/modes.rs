@@ -17,8 +17,11 @@ fn a_namespace_without_a_label_is_warned() {
         ("modes::misspelt", &[("wavegate.dev/mode", "enforced")][..]),
     ] {
         let namespace = control_plane.namespace(name, labels);
-        let found = verdict(&namespace.kubectl().args(["create", BAD]).run());
+        let output = namespace.kubectl().args(["create", BAD]).run();
+        let found = verdict(&output);
         assert_eq!(found.denied, codes(&[]), "{name}");
+        let told = output.stderr.contains("is none of enforce, warn and off");
+        assert_eq!(told, name == "modes::misspelt", "{name}: {}", output.stderr);
         assert!(found.warned.contains("WG101"), "{name}: {:?}", found.warned);
         let job = namespace.kubectl().args(["get", "job", "shop-migrate"]).json();
         let metadata = &job["metadata"];

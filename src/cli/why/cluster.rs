@@ -11,6 +11,7 @@ use kube::{Api, Client, Config};
 use thiserror::Error as ThisError;
 
 use crate::cluster::{ObjectKey, Question, Reading};
+use crate::domain::keys;
 use crate::domain::record;
 use crate::domain::workload::WorkloadKind;
 use crate::server::live::Live as _;
@@ -152,7 +153,7 @@ impl Connection {
         match api.get_metadata_opt(namespace).await {
             Ok(Some(found)) => {
                 let labels = found.metadata.labels.unwrap_or_default();
-                let label = labels.get("wavegate.dev/mode").map(String::as_str);
+                let label = labels.get(keys::MODE).map(String::as_str);
                 Ok(NamespaceMode::of(namespace, Ok(label)))
             }
             Ok(None) => {

@@ -23,6 +23,7 @@ label_value!(RefusalReason);
 label_value!(HandshakeFailure);
 label_value!(ReloadResult);
 label_value!(Effect);
+label_value!(Verdict);
 
 /// Which endpoint a request named.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -175,6 +176,28 @@ impl Effect {
         match self {
             Self::Deny => "deny",
             Self::Warn => "warn",
+        }
+    }
+}
+
+/// How a decision on an object ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Verdict {
+    /// It was let through, and there was nothing to say.
+    Allowed,
+    /// It was let through with a warning.
+    Warned,
+    /// It was refused.
+    Denied,
+}
+
+impl Verdict {
+    /// The value of the label.
+    const fn label(self) -> &'static str {
+        match self {
+            Self::Allowed => "allowed",
+            Self::Warned => "warned",
+            Self::Denied => "denied",
         }
     }
 }

@@ -34,6 +34,74 @@ pub enum RecordWrite {
     Pruned,
 }
 
+/// What became of something that is worth an Event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum EventResult {
+    /// An Event was created or brought up to date.
+    Written,
+    /// It adds to an Event and is written with others.
+    Gathered,
+    /// It was one too many.
+    Dropped,
+    /// Its Event could not be written.
+    Failed,
+}
+
+impl EventResult {
+    const ALL: [Self; 4] = [Self::Written, Self::Gathered, Self::Dropped, Self::Failed];
+
+    const fn label(self) -> &'static str {
+        match self {
+            Self::Written => "written",
+            Self::Gathered => "gathered",
+            Self::Dropped => "dropped",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+/// How a namespace is labelled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum NamespaceMode {
+    /// Findings deny.
+    Enforce,
+    /// Findings warn.
+    Warn,
+    /// Nobody is asked.
+    Off,
+    /// Without a label.
+    Unlabelled,
+    /// With a mode that does not exist.
+    Unknown,
+}
+
+impl NamespaceMode {
+    /// All of them.
+    pub const ALL: [Self; 5] =
+        [Self::Enforce, Self::Warn, Self::Off, Self::Unlabelled, Self::Unknown];
+
+    /// What a namespace's label says.
+    pub fn of(label: Option<&str>) -> Self {
+        match label {
+            Some("enforce") => Self::Enforce,
+            Some("warn") => Self::Warn,
+            Some("off") => Self::Off,
+            Some(_) => Self::Unknown,
+            None => Self::Unlabelled,
+        }
+    }
+
+    const fn label(self) -> &'static str {
+        match self {
+            Self::Enforce => "enforce",
+            Self::Warn => "warn",
+            Self::Off => "off",
+            Self::Unlabelled => "unlabelled",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
 impl Watched {
     const ALL: [Self; 2] = [Self::Jobs, Self::Records];
 
@@ -73,6 +141,8 @@ macro_rules! label_value {
 
 label_value!(Watched);
 label_value!(RecordWrite);
+label_value!(EventResult);
+label_value!(NamespaceMode);
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct WatchLabels {
@@ -82,6 +152,16 @@ struct WatchLabels {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct WriteLabels {
     result: RecordWrite,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct NamespaceLabels {
+    mode: NamespaceMode,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct EventLabels {
+    result: EventResult,
 }
 
 /// The metrics of the watchers and the recorder. Those of a server without a cluster stay at zero.
@@ -94,6 +174,8 @@ pub struct WatchMetrics {
     attempts: Gauge,
     writes: Family<WriteLabels, Counter>,
     pending: Gauge,
+    events: Family<EventLabels, Counter>,
+    namespaces: Family<NamespaceLabels, Gauge>,
 }
 
 impl WatchMetrics {
@@ -108,6 +190,19 @@ impl WatchMetrics {
         for result in RecordWrite::ALL {
             drop(self.writes.get_or_create(&WriteLabels { result }));
         }
+        for result in EventResult::ALL {
+            drop(self.events.get_or_create(&EventLabels { result }));
+        }
+        registry.register(
+            "events",
+            "Occurrences that are worth an Event, by what became of them",
+            self.events.clone(),
+        );
+        registry.register(
+            "namespaces",
+            "Namespaces by the label wavegate.dev/mode, counted once a minute",
+            self.namespaces.clone(),
+        );
         registry.register(
             "watch_connected",
             "Whether the watch works: 0 until the first listing and after an error",
@@ -159,6 +254,18 @@ impl WatchMetrics {
     /// A write of a record ended.
     pub fn wrote(&self, result: RecordWrite) {
         self.writes.get_or_create(&WriteLabels { result }).inc();
+    }
+
+    /// What became of something that is worth an Event.
+    pub fn event(&self, result: EventResult) {
+        self.events.get_or_create(&EventLabels { result }).inc();
+    }
+
+    /// How many namespaces have which mode.
+    pub fn namespaces(&self, counts: &[(NamespaceMode, i64)]) {
+        for &(mode, count) in counts {
+            self.namespaces.get_or_create(&NamespaceLabels { mode }).set(count);
+        }
     }
 
     /// How many attempts wait for their record to be written.
