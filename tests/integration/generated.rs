@@ -7,8 +7,18 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
+#[cfg(feature = "serve")]
+use wavegate::engine::Mode;
 use wavegate::policy::docs;
 use wavegate::policy::rules::RULES;
+#[cfg(feature = "serve")]
+use wavegate::server::metrics::{Effect, NamespaceMode, Verdict};
+#[cfg(feature = "serve")]
+use wavegate::server::webhook::Endpoint;
+
+/// The book's table of contents; from the line about rules on it is generated.
+const SUMMARY: &str = "docs/SUMMARY.md";
+const RULES_OF_SUMMARY: &str = "- [Rules](rules/README.md)\n";
 
 fn blessing() -> bool {
     std::env::var_os("BLESS").is_some()
@@ -24,6 +34,33 @@ fn compare(path: &str, want: &str) {
     assert!(have == want, "{path} is stale: run `make docs`");
 }
 
+/// Name, type and meaning of every metric, as the server itself says them.
+#[cfg(feature = "serve")]
+#[test]
+fn the_page_of_metrics_is_current() {
+    let metrics = wavegate::server::Metrics::new();
+    // What has no series yet is not written.
+    metrics.finding(Endpoint::ValidateEnforce, "WG101", Effect::Deny);
+    metrics.decided(Mode::Enforce, Verdict::Denied, false, "shop");
+    metrics.watch().namespaces(&[(NamespaceMode::Enforce, 1)]);
+    let text = metrics.encode().unwrap();
+    let mut page = "# Metrics\n\nGenerated from what a server says of itself at `/metrics` on port 8080. Counters end in `_total`.\n\n\
+        | metric | type | meaning |\n|---|---|---|\n"
+        .to_owned();
+    let mut help = text.lines().filter_map(|line| line.strip_prefix("# HELP "));
+    for kind in text.lines().filter_map(|line| line.strip_prefix("# TYPE ")) {
+        let (name, kind) = kind.split_once(' ').unwrap();
+        let (of, meaning) = help.next().unwrap().split_once(' ').unwrap();
+        assert_eq!(of, name, "help and type in one order");
+        let total = if kind == "counter" { "_total" } else { "" };
+        page.push_str(&format!(
+            "| `{name}{total}` | {kind} | {} |\n",
+            meaning.trim_end_matches('.')
+        ));
+    }
+    compare("docs/metrics.md", &page);
+}
+
 #[test]
 fn rule_pages_are_current() {
     for rule in RULES {
@@ -34,6 +71,13 @@ fn rule_pages_are_current() {
         docs::table(|code| format!("{code}.md"))
     );
     compare("docs/rules/README.md", &index);
+    let summary = fs::read_to_string(SUMMARY).unwrap();
+    let by_hand = summary.split(RULES_OF_SUMMARY).next().unwrap();
+    let rules = RULES
+        .iter()
+        .map(|rule| format!("  - [{} {}](rules/{0}.md)\n", rule.code, rule.name))
+        .collect::<String>();
+    compare(SUMMARY, &format!("{by_hand}{RULES_OF_SUMMARY}{rules}"));
     let mut want: BTreeSet<String> = RULES.iter().map(|rule| format!("{}.md", rule.code)).collect();
     want.insert("README.md".to_owned());
     let have: BTreeSet<String> = fs::read_dir("docs/rules")

@@ -12,6 +12,7 @@
 mod bundles;
 mod catalogue;
 mod cli;
+mod documentation;
 mod examples;
 mod generated;
 mod layering;
