@@ -3,13 +3,15 @@
 # make lint    formatting, lints, layering, licences
 # make fmt     format
 # make bench   what a decision costs, against a route that decides nothing, and what the image costs
+# make book    the documentation as a website, in target/book
 # make image   the container image as a tar, without a container engine
 
 CARGO ?= cargo
 CACHE := $(or $(WAVEGATE_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/wavegate)
 DENY := $(CACHE)/cargo-deny-0.20.2/bin/cargo-deny
+MDBOOK := $(CACHE)/mdbook-0.5.4/bin/mdbook
 
-.PHONY: demo test lint fmt bench image control-plane docs tools
+.PHONY: demo test lint fmt bench book image control-plane docs tools
 
 demo: control-plane
 	$(CARGO) build --quiet --bin wavegate
@@ -25,7 +27,7 @@ test: tools control-plane
 	$(MAKE) image
 	$(CARGO) test --test node
 
-lint: $(DENY)
+lint: $(DENY) book
 	$(CARGO) fmt --check
 	$(CARGO) clippy --all-targets -- -D warnings
 	$(CARGO) clippy --no-default-features --lib --bins --test integration -- -D warnings
@@ -35,6 +37,13 @@ lint: $(DENY)
 $(DENY):
 	@echo "building cargo-deny once, which takes about three minutes" >&2
 	$(CARGO) install --quiet --locked --root $(CACHE)/cargo-deny-0.20.2 cargo-deny@0.20.2
+
+book: $(MDBOOK)
+	$(MDBOOK) build
+
+$(MDBOOK):
+	@echo "building mdbook once, which takes about three minutes" >&2
+	$(CARGO) install --quiet --locked --no-default-features --root $(CACHE)/mdbook-0.5.4 mdbook@0.5.4
 
 fmt:
 	$(CARGO) fmt
