@@ -36,8 +36,11 @@ mod site;
 mod start;
 pub mod wavegate;
 
+use std::ffi::OsStr;
+use std::fs;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr};
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
@@ -157,6 +160,28 @@ impl ControlPlane {
     /// When the node refuses the image.
     pub fn load(&self, archive: &Path) {
         start::node::import(&self.site, archive).unwrap_or_else(|error| panic!("{error}"));
+    }
+
+    /// Kills the API server and starts it again as it was; returns once it is ready.
+    ///
+    /// # Panics
+    /// When it does not come back.
+    pub fn restart_api_server(&mut self) {
+        let position = self.servers.iter().position(|server| server.name() == "kube-apiserver");
+        let position = position.expect("the API server is this harness's own");
+        let mut server = self.servers.remove(position);
+        let line = fs::read(format!("/proc/{}/cmdline", server.pid())).expect("it runs");
+        let mut words = line.split(|&byte| byte == 0).map(OsStr::from_bytes);
+        let program = PathBuf::from(words.next().expect("a program"));
+        let mut command = self.site.command(program);
+        command.args(words.filter(|word| !word.is_empty())).current_dir(self.directory());
+        server.stop().expect("it can be killed");
+        let server = self.spawn("kube-apiserver", command).expect("it starts again");
+        self.servers.insert(position, server);
+        eventually("the API server is ready again", Duration::from_mins(1), || {
+            let ready = self.kubectl().args(["get", "--raw=/readyz"]).run();
+            ready.status.success().then_some(())
+        });
     }
 
     /// Starts a further server, say the webhook under test, which ends with the control plane at the

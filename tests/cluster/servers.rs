@@ -32,6 +32,21 @@ fn a_taken_port_is_given_up_for_another() {
 }
 
 #[test]
+fn the_api_server_can_be_restarted() {
+    let mut control_plane = ControlPlane::start().unwrap_or_else(|error| panic!("{error}"));
+    let create = ["create", "configmap", "kept", "--namespace=default"];
+    control_plane.kubectl().args(create).ok();
+    let pid = |control_plane: &ControlPlane| {
+        let mut servers = control_plane.servers().iter();
+        servers.find(|server| server.name() == "kube-apiserver").map(cluster::Server::pid)
+    };
+    let before = pid(&control_plane);
+    control_plane.restart_api_server();
+    assert_ne!(pid(&control_plane), before);
+    control_plane.kubectl().args(["get", "configmap", "kept", "--namespace=default"]).ok();
+}
+
+#[test]
 fn a_start_that_fails_says_why_and_leaves_nothing() {
     if play::role().is_some() {
         // The API server refuses port 0, and tells so in its log only.

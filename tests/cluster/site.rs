@@ -1,8 +1,13 @@
 //! Where the programs of one cluster run: its directory, and the network they share.
 
 use std::ffi::OsString;
+use std::fs::File;
+use std::io;
+use std::os::fd::AsFd as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+
+use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
 use super::kubectl::Kubectl;
 use super::programs::{Program, Programs};
@@ -54,6 +59,14 @@ impl Site {
     /// configuration, proxies or caches.
     pub fn command(&self, program: impl AsRef<Path>) -> Command {
         self.enter(program.as_ref(), &["--net"])
+    }
+
+    /// Moves the calling thread into the cluster's network, for good.
+    pub fn enter_network(&self) -> io::Result<()> {
+        let Some(enclosure) = self.enclosure else { return Ok(()) };
+        let network = File::open(format!("/proc/{}/ns/net", enclosure.first))?;
+        let kind = Some(LinkNameSpaceType::Network);
+        Ok(move_into_link_name_space(network.as_fd(), kind)?)
     }
 
     /// A program of the node itself, in all of its namespaces.
