@@ -2,6 +2,7 @@
 //!
 //! The request path touches resolved counters only; no map is searched and no label is built per request.
 
+mod certificates;
 mod labels;
 mod watch;
 
@@ -17,6 +18,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
 use super::webhook::Endpoint;
+pub use certificates::{CertificateMetrics, Rotation};
 pub use labels::Effect;
 use labels::{
     EndpointLabel, EndpointLabels, FindingLabels, HandshakeLabels, RefusalLabels, ReloadLabels,
@@ -54,6 +56,7 @@ pub struct Metrics {
     certificate_not_after: Gauge,
     findings: Family<FindingLabels, Counter>,
     watch: WatchMetrics,
+    certificates: CertificateMetrics,
 }
 
 /// The resolved counters of one endpoint.
@@ -108,6 +111,7 @@ impl Metrics {
             certificate_not_after: Gauge::default(),
             findings: Family::default(),
             watch: WatchMetrics::default(),
+            certificates: CertificateMetrics::default(),
             registry: Registry::default(),
         };
         metrics.create_closed_series();
@@ -183,11 +187,17 @@ impl Metrics {
             self.findings.clone(),
         );
         self.watch.register(registry);
+        self.certificates.register(registry);
     }
 
     /// What the watchers and the recorder count.
     pub const fn watch(&self) -> &WatchMetrics {
         &self.watch
+    }
+
+    /// What the keeping of certificates counts.
+    pub const fn certificates(&self) -> &CertificateMetrics {
+        &self.certificates
     }
 
     /// A finding of a decision. `code` is a rule's code such as `WG101`, never text from a request.
