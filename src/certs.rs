@@ -5,6 +5,7 @@
 //! server certificate are two: a certificate that is its own CA is refused by rustls (and by other strict
 //! clients) as a server's certificate.
 
+mod authority;
 mod subject;
 
 use std::fmt;
@@ -14,12 +15,10 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use rcgen::{
-    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
-    KeyUsagePurpose, SanType, SerialNumber, date_time_ymd,
-};
+use rcgen::{CertificateParams, DnType, KeyPair, SanType, SerialNumber, date_time_ymd};
 use rustls::crypto::aws_lc_rs;
 
+pub use authority::{Authority, Leaf};
 pub use subject::{SubjectName, Validity};
 
 /// File with the CA's certificate: what goes into a webhook configuration as `caBundle`.
@@ -30,7 +29,7 @@ pub const CERTIFICATE_FILE: &str = "tls.crt";
 pub const KEY_FILE: &str = "tls.key";
 
 /// Certificates hold from a little before their issue, since clocks differ.
-const CLOCK_SKEW: Duration = Duration::from_mins(5);
+pub(crate) const CLOCK_SKEW: Duration = Duration::from_mins(5);
 
 const DAY: Duration = Duration::from_hours(24);
 
@@ -146,29 +145,10 @@ pub fn issue(
     validity: Validity,
     now: SystemTime,
 ) -> Result<Issued, CertsError> {
-    let first = names.first().ok_or(CertsError::NoName)?;
-
-    let mut ca = parameters("wavegate throw-away CA", validity, now)?;
-    ca.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
-    ca.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
-    let ca_key = KeyPair::generate()?;
-    let ca_certificate = ca.self_signed(&ca_key)?;
-    let issuer = Issuer::new(ca, ca_key);
-
-    let mut server = parameters(&common_name(first), validity, now)?;
-    server.subject_alt_names = names.iter().map(SubjectName::san).collect::<Result<_, _>>()?;
-    server.is_ca = IsCa::ExplicitNoCa;
-    server.key_usages = vec![KeyUsagePurpose::DigitalSignature];
-    server.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
-    server.use_authority_key_identifier_extension = true;
-    let key = KeyPair::generate()?;
-    let certificate = server.signed_by(&key, &issuer)?;
-
-    Ok(Issued {
-        ca: ca_certificate.pem(),
-        certificate: certificate.pem(),
-        key: key.serialize_pem(),
-    })
+    let lifetime = DAY * validity.days();
+    let ca = Authority::named("wavegate throw-away CA", KeyPair::generate()?, lifetime, now)?;
+    let Leaf { certificate, key } = ca.sign(names, lifetime, now)?;
+    Ok(Issued { ca: ca.certificate().to_owned(), certificate, key })
 }
 
 impl SubjectName {
@@ -189,14 +169,14 @@ fn common_name(name: &SubjectName) -> String {
 
 fn parameters(
     common_name: &str,
-    validity: Validity,
+    lifetime: Duration,
     now: SystemTime,
 ) -> Result<CertificateParams, CertsError> {
     let epoch = date_time_ymd(1970, 1, 1);
     let now = now.duration_since(UNIX_EPOCH).unwrap_or_default();
     let mut parameters = CertificateParams::default();
     parameters.not_before = epoch + now.saturating_sub(CLOCK_SKEW);
-    parameters.not_after = epoch + now + DAY * validity.days();
+    parameters.not_after = epoch + now + lifetime;
     parameters.serial_number = Some(random_serial()?);
     parameters.distinguished_name = rcgen::DistinguishedName::new();
     parameters.distinguished_name.push(DnType::CommonName, common_name);

@@ -46,7 +46,8 @@ use port::{HealthPort, WebhookPort};
 pub use readiness::Readiness;
 use reload::Reload;
 pub use router::Router;
-pub use tls::{Pem, TlsError, TlsSource, TlsVersion};
+pub(crate) use tls::Validity;
+pub use tls::{ManagedPair, Pair, Pem, TlsError, TlsSource, TlsVersion};
 use webhook::{Answer, Endpoint, Webhook};
 
 /// What decides. Called on a worker thread of the runtime, for many requests at once: it must not block. A panic

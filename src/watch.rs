@@ -10,8 +10,8 @@
 //! Nothing of it is on the path of a request but the lock of what is known and, before a denial, the live read.
 
 mod backoff;
+pub mod certificates;
 mod events;
-
 mod failure;
 mod feed;
 mod follow;
@@ -158,7 +158,12 @@ pub async fn start(
         client: client.clone(),
         reader: live.clone(),
         // Good until the next round and one more: a holder that is gone is noticed then.
-        claim: Claim::new(client.clone(), &namespace, prune_every.saturating_mul(2)),
+        claim: Claim::new(
+            client.clone(),
+            &namespace,
+            lease::PRUNING,
+            prune_every.saturating_mul(2),
+        ),
         known: known.clone(),
         metrics: Arc::clone(&metrics),
         listings: listed,

@@ -1,5 +1,7 @@
 //! `wavegate serve`: wiring only.
 
+mod certificates;
+
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
@@ -21,6 +23,7 @@ use crate::server::{
     self, Drain, Limits, Metrics, Readiness, ServeError, ServerConfig, Timeouts, TlsSource,
     TlsVersion,
 };
+use crate::watch::certificates::{Certificates, start as keep};
 use crate::watch::{self, Watch};
 
 #[derive(Debug, Args)]
@@ -32,11 +35,23 @@ pub(super) struct Arguments {
     #[arg(long, env = "WAVEGATE_HEALTH_LISTEN", default_value = "0.0.0.0:8080")]
     health_listen: SocketAddr,
     /// PEM file with the server's certificate and its chain; read again when it changes.
-    #[arg(long, env = "WAVEGATE_TLS_CERT")]
-    tls_cert: PathBuf,
+    #[arg(
+        long,
+        env = "WAVEGATE_TLS_CERT",
+        required_unless_present = "managed_certificates",
+        conflicts_with = "managed_certificates"
+    )]
+    tls_cert: Option<PathBuf>,
     /// PEM file with the server's key.
-    #[arg(long, env = "WAVEGATE_TLS_KEY")]
-    tls_key: PathBuf,
+    #[arg(
+        long,
+        env = "WAVEGATE_TLS_KEY",
+        required_unless_present = "managed_certificates",
+        conflicts_with = "managed_certificates"
+    )]
+    tls_key: Option<PathBuf>,
+    #[command(flatten)]
+    certificates: certificates::Arguments,
     /// PEM file with the CA of the clients that may connect; without it every client may.
     #[arg(long, env = "WAVEGATE_CLIENT_CA")]
     client_ca: Option<PathBuf>,
@@ -59,7 +74,7 @@ pub(super) struct Arguments {
     /// Serve without a cluster: objects are judged by themselves, and nothing is known of what has happened.
     #[arg(long, env = "WAVEGATE_STANDALONE")]
     standalone: bool,
-    /// wavegate's own namespace, where its replicas agree on who prunes records.
+    /// wavegate's own namespace, where its replicas agree on who prunes records, and where its certificates are.
     #[arg(long, env = "WAVEGATE_NAMESPACE", default_value = "wavegate")]
     namespace: String,
     /// Records of successes that are kept for each migration, beside those that are still needed.
@@ -111,6 +126,8 @@ pub(super) enum Error {
     Serve(#[from] ServeError),
     #[error(transparent)]
     Watch(#[from] watch::StartError),
+    #[error("cannot manage certificates: {0}")]
+    Certificates(#[from] certificates::Wrong),
     #[error("cannot start the runtime: {0}")]
     Runtime(#[source] io::Error),
     #[error("cannot start the log: {0}")]
@@ -139,7 +156,16 @@ impl Arguments {
         let health = server::listen(self.health_listen).await?;
         let metrics = Arc::new(Metrics::new());
         let readiness = Arc::new(Readiness::new());
+        let certificates = self.certificates.options(&self.namespace)?;
         let watch = self.watch(&metrics, &readiness).await?;
+        let certificates = match &certificates {
+            Some(options) => {
+                let (metrics, readiness) = (Arc::clone(&metrics), Arc::clone(&readiness));
+                let kubeconfig = self.kubeconfig.as_deref();
+                Some(keep(kubeconfig, &self.namespace, options, metrics, readiness).await?)
+            }
+            None => None,
+        };
         let cluster = watch.as_ref().map_or_else(Cluster::default, |watch| Cluster {
             state: Arc::clone(&watch.state),
             live: Some(Arc::clone(&watch.live)),
@@ -159,7 +185,7 @@ impl Arguments {
         let config = ServerConfig {
             webhook,
             health,
-            tls: self.tls(),
+            tls: self.tls(certificates.as_ref()),
             limits: Limits {
                 requests: self.max_requests,
                 connections: self.max_connections,
@@ -210,8 +236,13 @@ impl Arguments {
         policy
     }
 
-    fn tls(&self) -> TlsSource {
-        let mut source = TlsSource::new(&self.tls_cert, &self.tls_key);
+    fn tls(&self, managed: Option<&Certificates>) -> TlsSource {
+        let path = |file: &Option<PathBuf>, key: &str| {
+            file.clone().unwrap_or_else(|| PathBuf::from(format!("the Secret's {key}")))
+        };
+        let certificate = path(&self.tls_cert, "tls.crt");
+        let mut source = TlsSource::new(certificate, path(&self.tls_key, "tls.key"));
+        source.managed = managed.map(|certificates| certificates.pair.clone());
         source.client_ca.clone_from(&self.client_ca);
         source.oldest_version = match self.tls_min_version {
             MinVersion::Tls12 => TlsVersion::V1_2,
@@ -272,7 +303,7 @@ fn image(text: &str) -> Result<String, String> {
     }
 }
 
-/// Durations as Kubernetes writes them in the simple cases: `10s`, `2m`, `500ms`.
+/// Durations as Kubernetes writes them in the simple cases, `10s`, `2m`, `500ms`, `12h`, and days, `90d`.
 pub(super) fn duration(text: &str) -> Result<Duration, String> {
     let split = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
     let (number, unit) = text.split_at(split);
@@ -281,7 +312,9 @@ pub(super) fn duration(text: &str) -> Result<Duration, String> {
         "ms" => Ok(Duration::from_millis(number)),
         "s" => Ok(Duration::from_secs(number)),
         "m" => Ok(Duration::from_secs(number.saturating_mul(60))),
-        _ => Err(format!("{text:?} has no unit: write ms, s or m behind the number")),
+        "h" => Ok(Duration::from_secs(number.saturating_mul(60 * 60))),
+        "d" => Ok(Duration::from_secs(number.saturating_mul(24 * 60 * 60))),
+        _ => Err(format!("{text:?} has no unit: write ms, s, m, h or d behind the number")),
     }
 }
 
@@ -294,7 +327,9 @@ mod tests {
         assert_eq!(duration("10s"), Ok(Duration::from_secs(10)));
         assert_eq!(duration("500ms"), Ok(Duration::from_millis(500)));
         assert_eq!(duration("2m"), Ok(Duration::from_mins(2)));
-        for text in ["10", "s", "", "1h", "-1s", "1.5s"] {
+        assert_eq!(duration("12h"), Ok(Duration::from_hours(12)));
+        assert_eq!(duration("90d"), Ok(Duration::from_hours(2160)));
+        for text in ["10", "s", "", "1w", "-1s", "1.5s"] {
             assert!(duration(text).is_err(), "{text:?}");
         }
     }

@@ -2,6 +2,7 @@
 //!
 //! What is counted for every request is resolved beforehand; only findings and decisions are looked up by their labels.
 
+mod certificates;
 mod decisions;
 mod labels;
 mod watch;
@@ -20,6 +21,7 @@ use prometheus_client::registry::{Registry, Unit};
 use super::webhook::Endpoint;
 use crate::engine::Mode;
 use decisions::Decisions;
+pub use certificates::{CertificateMetrics, Rotation};
 pub use labels::{Effect, Verdict};
 use labels::{
     EndpointLabel, EndpointLabels, FindingLabels, HandshakeLabels, RefusalLabels, ReloadLabels,
@@ -59,6 +61,7 @@ pub struct Metrics {
     findings: Family<FindingLabels, Counter>,
     decisions: Decisions,
     watch: WatchMetrics,
+    certificates: CertificateMetrics,
 }
 
 /// The resolved counters of one endpoint.
@@ -115,6 +118,7 @@ impl Metrics {
             findings: Family::default(),
             decisions: Decisions::default(),
             watch: WatchMetrics::default(),
+            certificates: CertificateMetrics::default(),
             registry: Registry::default(),
         };
         metrics.create_closed_series();
@@ -191,11 +195,17 @@ impl Metrics {
         );
         self.decisions.register(registry);
         self.watch.register(registry);
+        self.certificates.register(registry);
     }
 
     /// What the watchers and the recorder count.
     pub const fn watch(&self) -> &WatchMetrics {
         &self.watch
+    }
+
+    /// What the keeping of certificates counts.
+    pub const fn certificates(&self) -> &CertificateMetrics {
+        &self.certificates
     }
 
     /// A finding of a decision. `code` is a rule's code such as `WG101`, never text from a request.

@@ -63,8 +63,13 @@ impl<D: Decide> WebhookPort<D> {
     }
 
     async fn handshake(&self, stream: TcpStream) -> Option<TlsStream<BufReader<TcpStream>>> {
+        let Some(config) = self.tls.config() else {
+            tracing::debug!("a connection is closed, since there is no certificate yet");
+            self.router.metrics().handshake_failed(HandshakeFailure::Failed);
+            return None;
+        };
         let stream = BufReader::with_capacity(READ_AHEAD_BYTES, stream);
-        let handshake = TlsAcceptor::from(self.tls.config()).accept(stream);
+        let handshake = TlsAcceptor::from(config).accept(stream);
         let cause = match timeout(self.timeouts.handshake, handshake).await {
             Ok(Ok(stream)) => return Some(stream),
             // A TCP probe looks like this, every few seconds.

@@ -8,7 +8,7 @@ use tokio::time::{MissedTickBehavior, interval};
 
 use super::metrics::{Metrics, ReloadResult};
 use super::readiness::Readiness;
-use super::tls::{CurrentTls, Files, Loaded, TlsError, TlsSource};
+use super::tls::{CurrentTls, Files, Loaded, ManagedPair, TlsError, TlsSource};
 
 /// The name under which readiness waits for a certificate that holds.
 const CONDITION: &str = "certificate";
@@ -33,16 +33,26 @@ impl Reload {
         metrics: Arc<Metrics>,
         readiness: Arc<Readiness>,
     ) -> Result<(Self, Arc<CurrentTls>), TlsError> {
-        let files = Files::read(&source)?;
-        let loaded = Loaded::check(&files, &source)?;
-        let current = Arc::new(CurrentTls::new(&loaded));
+        let (seen, loaded) = match Files::read(&source) {
+            Err(error @ TlsError::NotYet) => (Err(error.to_string()), None),
+            files => {
+                let files = files?;
+                let loaded = Loaded::check(&files, &source)?;
+                (Ok(files), Some(loaded))
+            }
+        };
+        let current = Arc::new(CurrentTls::new(loaded.as_ref()));
         let reload = Self {
             source: Arc::new(source),
             current: Arc::clone(&current),
             metrics,
             readiness,
-            seen: Ok(files),
+            seen,
             complaint: None,
+        };
+        let Some(loaded) = loaded else {
+            reload.readiness.wait_for(CONDITION, TlsError::NotYet.to_string());
+            return Ok((reload, current));
         };
         if let Some(reason) = loaded.not_valid_at(SystemTime::now()) {
             reload.readiness.wait_for(CONDITION, reason);
@@ -56,8 +66,12 @@ impl Reload {
     pub(super) async fn follow(mut self) -> Infallible {
         let mut ticks = interval(self.source.poll);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut managed = self.source.managed.clone();
         loop {
-            ticks.tick().await;
+            tokio::select! {
+                _ = ticks.tick() => {}
+                () = changed(managed.as_mut()) => {}
+            }
             let source = Arc::clone(&self.source);
             // A file system can block; the worker threads have requests to answer.
             let Ok(files) = tokio::task::spawn_blocking(move || Files::read(&source)).await else {
@@ -110,4 +124,15 @@ impl Reload {
             None => self.readiness.met(CONDITION),
         }
     }
+}
+
+/// Completes when a certificate that is in no file was replaced.
+async fn changed(managed: Option<&mut ManagedPair>) {
+    if let Some(ManagedPair(pair)) = managed
+        && pair.changed().await.is_ok()
+    {
+        return;
+    }
+    // There is none, or who keeps it is gone: what it kept last stays.
+    std::future::pending().await
 }

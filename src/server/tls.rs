@@ -8,18 +8,20 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use arc_swap::ArcSwap;
+use arc_swap::ArcSwapOption;
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::pki_types::pem::{self, PemObject as _};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::{RootCertStore, ServerConfig, SupportedProtocolVersion, version};
+use tokio::sync::watch;
 
-use validity::{UnixTime, Validity};
+use validity::UnixTime;
+pub(crate) use validity::Validity;
 
 /// Where the server's certificate is, and what the server asks of its peers.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct TlsSource {
     /// PEM file with the certificate, followed by its intermediates if any (`tls.crt` of a Secret).
     pub certificate: PathBuf,
@@ -34,6 +36,29 @@ pub struct TlsSource {
     /// a Secret volume's content by swapping a symbolic link beside them, which a watch on the files
     /// themselves does not see.
     pub poll: Duration,
+    /// The certificate and its key, where they are in no file: the two paths are only names in messages then.
+    pub managed: Option<ManagedPair>,
+}
+
+/// A certificate with its key that somebody else in this process keeps, as `(certificate, key)` in PEM. None until
+/// there is one; until then handshakes fail and the server is not ready.
+#[derive(Clone)]
+pub struct ManagedPair(pub watch::Receiver<Option<Pair>>);
+
+/// A certificate and its key, PEM.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Pair {
+    /// The certificate, followed by its intermediates if any.
+    pub certificate: Vec<u8>,
+    /// The private key.
+    pub key: Vec<u8>,
+}
+
+/// Without the key.
+impl fmt::Debug for ManagedPair {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("ManagedPair").field(&self.0.borrow().is_some()).finish()
+    }
 }
 
 impl TlsSource {
@@ -45,6 +70,7 @@ impl TlsSource {
             client_ca: None,
             oldest_version: TlsVersion::default(),
             poll: Duration::from_secs(1),
+            managed: None,
         }
     }
 }
@@ -81,6 +107,9 @@ pub enum TlsError {
         /// What the operating system says.
         source: io::Error,
     },
+    /// There is none yet, and it will come.
+    #[error("there is no certificate yet; the replica that keeps the certificates makes it")]
+    NotYet,
     /// The file is not the PEM file that it should be.
     #[error("{} holds no usable {wanted}: {reason}", path.display())]
     Pem {
@@ -143,11 +172,12 @@ impl Files {
         let read = |path: &Path| {
             std::fs::read(path).map_err(|source| TlsError::Read { path: path.to_owned(), source })
         };
-        Ok(Self {
-            certificate: read(&source.certificate)?,
-            key: read(&source.key)?,
-            client_ca: source.client_ca.as_deref().map(read).transpose()?,
-        })
+        let Pair { certificate, key } = match &source.managed {
+            Some(managed) => managed.0.borrow().clone().ok_or(TlsError::NotYet)?,
+            None => Pair { certificate: read(&source.certificate)?, key: read(&source.key)? },
+        };
+        let client_ca = source.client_ca.as_deref().map(read).transpose()?;
+        Ok(Self { certificate, key, client_ca })
     }
 }
 
@@ -223,18 +253,19 @@ impl fmt::Display for Loaded {
 ///
 /// The whole configuration is swapped, not the certificate in it alone: so the CAs of clients follow
 /// their file by the same way, and a handshake never sees one without the other.
-pub(super) struct CurrentTls(ArcSwap<ServerConfig>);
+pub(super) struct CurrentTls(ArcSwapOption<ServerConfig>);
 
 impl CurrentTls {
-    pub(super) fn new(loaded: &Loaded) -> Self {
-        Self(ArcSwap::new(Arc::clone(&loaded.config)))
+    pub(super) fn new(loaded: Option<&Loaded>) -> Self {
+        Self(ArcSwapOption::new(loaded.map(|loaded| Arc::clone(&loaded.config))))
     }
 
     pub(super) fn replace(&self, loaded: &Loaded) {
-        self.0.store(Arc::clone(&loaded.config));
+        self.0.store(Some(Arc::clone(&loaded.config)));
     }
 
-    pub(super) fn config(&self) -> Arc<ServerConfig> {
+    /// None as long as there is no certificate.
+    pub(super) fn config(&self) -> Option<Arc<ServerConfig>> {
         self.0.load_full()
     }
 }

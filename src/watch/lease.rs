@@ -1,7 +1,7 @@
-//! Which replica prunes: the holder of a Lease, who renews it with every round.
+//! Which replica does what one is enough for: the holder of a Lease, who renews it with every round.
 //!
-//! Two that prune at once would remove the same records twice, which is harmless, so clocks need not agree better
-//! than a round is long.
+//! Two at once do no harm, whatever it is: pruning removes the same records twice, and certificates are written with
+//! the version that was read. So clocks need not agree better than a round is long.
 
 use std::time::Duration;
 
@@ -11,39 +11,47 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
 use kube::api::{ObjectMeta, PostParams};
 use kube::{Api, Client, Error};
 
-/// Named in the chart's Role too.
-const NAME: &str = "wavegate-pruning";
+/// Who prunes records. Named in the chart's Role too.
+pub(super) const PRUNING: &str = "wavegate-pruning";
+/// Who keeps the certificates. Named in the chart's Role too.
+pub(super) const CERTIFICATES: &str = "wavegate-certificates";
 
 /// A claim on the Lease.
 pub(super) struct Claim {
     leases: Api<Lease>,
+    name: &'static str,
     holder: String,
     lasts: Duration,
 }
 
 impl Claim {
-    /// A claim in wavegate's own namespace, good for `lasts` from each time that it succeeds.
-    pub(super) fn new(client: Client, namespace: &str, lasts: Duration) -> Self {
+    /// A claim on the Lease of this name in wavegate's own namespace, good for `lasts` from each time that it succeeds.
+    pub(super) fn new(
+        client: Client,
+        namespace: &str,
+        name: &'static str,
+        lasts: Duration,
+    ) -> Self {
         // A pod's host is named like the pod; elsewhere process and time tell replicas apart.
         let host = std::env::var("HOSTNAME").unwrap_or_else(|_| "wavegate".to_owned());
         let started = Timestamp::now().as_millisecond();
         let holder = format!("{host}_{}_{started}", std::process::id());
-        Self { leases: Api::namespaced(client, namespace), holder, lasts }
+        Self { leases: Api::namespaced(client, namespace), name, holder, lasts }
     }
 
     /// Takes the Lease or renews it. `false`: another replica holds it.
     pub(super) async fn succeed(&self) -> Result<bool, Error> {
         let now = Timestamp::now();
         let parameters = PostParams::default();
-        let found = self.leases.get_opt(NAME).await?;
+        let found = self.leases.get_opt(self.name).await?;
         let held = found.as_ref().and_then(|lease| lease.spec.as_ref());
         let Some(spec) = claimed(held, &self.holder, self.lasts, now) else { return Ok(false) };
         let written = if let Some(mut lease) = found {
             lease.spec = Some(spec);
             // With the version that was read: of two claims at the same time one fails.
-            self.leases.replace(NAME, &parameters, &lease).await
+            self.leases.replace(self.name, &parameters, &lease).await
         } else {
-            let metadata = ObjectMeta { name: Some(NAME.to_owned()), ..ObjectMeta::default() };
+            let metadata = ObjectMeta { name: Some(self.name.to_owned()), ..ObjectMeta::default() };
             let lease = Lease { metadata, spec: Some(spec) };
             self.leases.create(&parameters, &lease).await
         };

@@ -16,7 +16,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("certs", &[]),
     ("server", &["admission", "cluster", "domain", "engine", "policy"]),
     ("wait", &["domain"]),
-    ("watch", &["cluster", "domain", "policy", "server"]),
+    ("watch", &["certs", "cluster", "domain", "policy", "server"]),
     (
         "cli",
         &[

@@ -6,7 +6,7 @@ use crate::server::calendar::{civil_from_days, days_from_civil};
 
 /// From when to when a certificate holds, in Unix seconds, and which one it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::server) struct Validity {
+pub(crate) struct Validity {
     pub(in crate::server) serial: Serial,
     pub(in crate::server) not_before: UnixTime,
     pub(in crate::server) not_after: UnixTime,
@@ -24,7 +24,7 @@ const SECONDS_PER_DAY: i64 = 24 * 60 * 60;
 
 impl Validity {
     /// Reads a DER certificate (RFC 5280 section 4.1). None where it is not one.
-    pub(in crate::server) fn of(certificate: &[u8]) -> Option<Self> {
+    pub(crate) fn of(certificate: &[u8]) -> Option<Self> {
         let mut certificate = Der(Der(certificate).sequence()?);
         let mut fields = Der(certificate.sequence()?);
         let (mut tag, mut serial) = fields.next()?;
@@ -42,6 +42,11 @@ impl Validity {
             not_before: UnixTime::parse(validity.next()?)?,
             not_after: UnixTime::parse(validity.next()?)?,
         })
+    }
+
+    /// From when to when it holds, in Unix seconds.
+    pub(crate) const fn seconds(&self) -> (i64, i64) {
+        (self.not_before.0, self.not_after.0)
     }
 }
 
