@@ -20,8 +20,8 @@ use prometheus_client::registry::{Registry, Unit};
 
 use super::webhook::Endpoint;
 use crate::engine::Mode;
-use decisions::Decisions;
 pub use certificates::{CertificateMetrics, Rotation};
+use decisions::Decisions;
 pub use labels::{Effect, Verdict};
 use labels::{
     EndpointLabel, EndpointLabels, FindingLabels, HandshakeLabels, RefusalLabels, ReloadLabels,

@@ -185,6 +185,14 @@ impl ControlPlane {
         });
     }
 
+    /// Gives an image of the node a further name.
+    ///
+    /// # Panics
+    /// When there is no such image, or the cluster is not of this harness.
+    pub fn tag(&self, image: &str, name: &str) {
+        start::node::tag(&self.site, image, name).unwrap_or_else(|error| panic!("{error}"));
+    }
+
     /// Starts a further server, say the webhook under test, which ends with the control plane at the
     /// latest. Its output is appended to `<directory>/<name>.log`.
     pub fn spawn(&self, name: &str, command: Command) -> io::Result<Server> {

@@ -1,22 +1,19 @@
-//! wavegate in the cluster, installed as README says: its own image as a Deployment behind a Service.
+//! wavegate in the cluster, installed as the page about it says: by Helm, in its own image, behind a Service.
 
 use std::env;
-use std::fs;
-use std::os::unix::fs::symlink;
 use std::panic::{self, AssertUnwindSafe};
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
-use std::time::Duration;
 
 use crate::cluster::image::release;
 use crate::cluster::programs::Program;
-use crate::cluster::{ControlPlane, node, wavegate};
+use crate::cluster::{ControlPlane, Output, node, wavegate};
 use crate::images;
 
-const README: &str = include_str!("../../README.md");
+const PAGE: &str = include_str!("../../docs/install.md");
 
-/// The name that README gives wavegate's image, with the tag that the chart gives it.
-const IMAGE: &str = concat!("registry.example.com/wavegate:", env!("CARGO_PKG_VERSION"));
+/// The name that the page gives wavegate's image.
+pub(crate) const IMAGE: &str = concat!("registry.example.com/wavegate:", env!("CARGO_PKG_VERSION"));
 
 /// wavegate's own namespace.
 pub(crate) const NAMESPACE: &str = "wavegate";
@@ -36,28 +33,33 @@ pub(crate) fn shared() -> Option<&'static ControlPlane> {
 }
 
 fn install(cluster: &ControlPlane) {
-    cluster.load(&own_image(cluster));
     for archive in images::write(cluster.directory()).unwrap_or_else(|error| panic!("{error}")) {
         cluster.load(&archive);
     }
-    follow_readme(cluster);
-    let rollout = ["rollout", "status", "deployment/wavegate", "--timeout=60s"];
-    cluster.kubectl().namespace(NAMESPACE).args(rollout).within(Duration::from_secs(70)).ok();
+    follow_page(cluster);
+}
+
+/// Gives the cluster wavegate's image and installs it as the page says; returns once the API server asks it.
+pub(crate) fn follow_page(cluster: &ControlPlane) {
+    cluster.load(&own_image(cluster));
+    let [install, ..] = &blocks()[..] else { panic!("a block of commands") };
+    assert!(install.contains("image.tag=0.1.0 "), "the page names another image than {IMAGE}");
+    let output = run(cluster, install);
+    let told = format!("{}{}", output.stdout, output.stderr);
+    assert!(output.status.success(), "{install}{told}");
+    // Pod Security only warns of what a Deployment's pods will be refused for.
+    assert!(!told.contains("Warning:"), "{told}");
     wavegate::until_asked(cluster);
 }
 
-/// Runs what README says, as it stands there.
-fn follow_readme(cluster: &ControlPlane) {
-    let (_, section) = README.split_once("## In the cluster").expect("the section");
-    let script = section.split("```").nth(1).and_then(|block| block.strip_prefix("sh\n"));
-    let script = script.expect("a block of commands");
-    let (repository, _) = IMAGE.rsplit_once(':').expect("a tag");
-    let set = format!("image.repository={repository} ");
-    assert!(script.contains(&set), "README names another image than the tests' {IMAGE}");
-    let folder = cluster.directory().join("install");
-    fs::create_dir_all(&folder).expect("a folder");
-    let charts = Path::new(env!("CARGO_MANIFEST_DIR")).join("charts");
-    symlink(&charts, folder.join("charts")).expect("a link");
+/// The page's blocks of commands.
+pub(crate) fn blocks() -> Vec<&'static str> {
+    let parts = PAGE.split("```").filter_map(|part| part.strip_prefix("sh\n"));
+    parts.collect()
+}
+
+/// Runs commands of the page as they stand there, where a checkout would be.
+pub(crate) fn run(cluster: &ControlPlane, script: &str) -> Output {
     let site = cluster.site();
     let wavegate = PathBuf::from(env!("CARGO_BIN_EXE_wavegate"));
     let clients = [Program::Kubectl, Program::Helm].map(|program| site.programs().path(program));
@@ -70,13 +72,11 @@ fn follow_readme(cluster: &ControlPlane) {
         .args(["-euc", script])
         .env("PATH", path.expect("folders without colons"))
         .env("KUBECONFIG", cluster.kubeconfig())
-        .current_dir(&folder)
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
         .output()
         .expect("sh");
-    let told = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{script}{told}");
-    // Pod Security only warns of what a Deployment's pods will be refused for.
-    assert!(!told.contains("Warning:"), "{told}");
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    Output { status: output.status, stdout: text(&output.stdout), stderr: text(&output.stderr) }
 }
 
 /// The archive of the image under test: what `make image` makes, or what `$WAVEGATE_IMAGE_ARCHIVE` names.

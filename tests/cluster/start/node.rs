@@ -121,6 +121,11 @@ pub(in super::super) fn import(site: &Site, archive: &Path) -> io::Result<()> {
     ctr(site, &["images".as_ref(), "import".as_ref(), archive.as_os_str()])
 }
 
+/// Gives an image a further name.
+pub(in super::super) fn tag(site: &Site, image: &str, name: &str) -> io::Result<()> {
+    ctr(site, &["images", "tag", image, name].map(OsStr::new))
+}
+
 fn ctr(site: &Site, arguments: &[&OsStr]) -> io::Result<()> {
     let output = site
         .on_node(Program::Ctr)

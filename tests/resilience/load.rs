@@ -33,7 +33,7 @@ const RETRIES: &str = include_str!("../../examples/bad/wg101-backoff-limit-3.yam
 
 /// A running load.
 #[derive(Debug)]
-pub struct Load {
+pub(crate) struct Load {
     stop: Arc<AtomicBool>,
     tally: Arc<Mutex<Tally>>,
     threads: Vec<JoinHandle<()>>,
@@ -41,31 +41,43 @@ pub struct Load {
 
 /// What was sent, and what failed.
 #[derive(Clone, Debug, Default)]
-pub struct Tally {
+pub(crate) struct Tally {
     /// Requests sent, by what they ask.
-    pub sent: BTreeMap<&'static str, u64>,
+    pub(crate) sent: BTreeMap<&'static str, u64>,
     /// Requests that the API server itself did not answer, as while it restarts.
-    pub unanswered: u64,
+    pub(crate) unanswered: u64,
     /// Requests whose answer was not the one that wavegate gives.
-    pub failures: Vec<Failure>,
+    pub(crate) failures: Vec<Failure>,
 }
 
 /// A request that got another answer than it should have.
 #[derive(Clone, Debug)]
-pub struct Failure {
+pub(crate) struct Failure {
     /// When it was sent and when it was answered.
-    pub from: Instant,
+    pub(crate) from: Instant,
     /// See [`Self::from`].
-    pub to: Instant,
+    pub(crate) to: Instant,
     /// What it asked.
-    pub request: &'static str,
+    pub(crate) request: &'static str,
     /// What was wrong.
-    pub message: String,
+    pub(crate) message: String,
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let took = self.to - self.from;
+        write!(f, "of the {}, after {took:.1?}: {}", self.request, self.message)
+    }
 }
 
 impl Tally {
+    /// The failures, a line each.
+    pub(crate) fn lines(&self) -> String {
+        self.failures.iter().map(|failure| format!("\n  {failure}")).collect()
+    }
+
     /// Requests sent in all.
-    pub fn total(&self) -> u64 {
+    pub(crate) fn total(&self) -> u64 {
         self.sent.values().sum()
     }
 }
@@ -87,7 +99,7 @@ impl Load {
     ///
     /// # Panics
     /// When the namespace cannot be prepared.
-    pub fn start(cluster: &ControlPlane, namespace: &str) -> Self {
+    pub(crate) fn start(cluster: &ControlPlane, namespace: &str) -> Self {
         let (stop, tally) = (Arc::default(), Arc::default());
         let apply = ["apply", "--filename=-"];
         let idle = deployment().to_string();
@@ -104,8 +116,8 @@ impl Load {
                 let kubeconfig = cluster.kubeconfig().to_owned();
                 thread::spawn(move || {
                     site.enter_network().expect("the cluster's network can be entered");
-                    let runtime = tokio::runtime::Builder::new_current_thread().enable_all();
-                    let runtime = runtime.build().expect("a runtime");
+                    let mut builder = tokio::runtime::Builder::new_current_thread();
+                    let runtime = builder.enable_all().build().expect("a runtime");
                     runtime.block_on(sender.run(&kubeconfig));
                 })
             })
@@ -114,7 +126,7 @@ impl Load {
     }
 
     /// What there is so far.
-    pub fn tally(&self) -> Tally {
+    pub(crate) fn tally(&self) -> Tally {
         self.tally.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
@@ -122,7 +134,7 @@ impl Load {
     ///
     /// # Panics
     /// When a client of it has ended by a panic.
-    pub fn end(mut self) -> Tally {
+    pub(crate) fn end(mut self) -> Tally {
         self.stop.store(true, Ordering::Relaxed);
         for thread in self.threads.drain(..) {
             thread.join().expect("a client of the load has ended in order");
@@ -257,7 +269,9 @@ impl Sender {
                 return;
             }
             (Wanted::Denied(code), Ok(_)) => format!("admitted without {code}"),
-            (_, Err(Error::Api(status))) if is_of_a_webhook(&status.message) => status.message.clone(),
+            (_, Err(Error::Api(status))) if is_of_a_webhook(&status.message) => {
+                status.message.clone()
+            }
             (_, Err(_)) => {
                 tally.unanswered += 1;
                 return;
