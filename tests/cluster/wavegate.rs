@@ -35,7 +35,8 @@ pub struct Wavegate {
     url: String,
     /// Address of the health port.
     health: String,
-    certificates: PathBuf,
+    /// Where its certificate is, unless it makes one itself.
+    certificates: Option<PathBuf>,
 }
 
 impl Wavegate {
@@ -76,11 +77,39 @@ impl Wavegate {
             .unwrap_or_else(|error| panic!("{} cannot be run: {error}", binary.display()));
         assert!(made.status.success(), "wavegate certs: {}", String::from_utf8_lossy(&made.stderr));
         let mut serve = Command::new(binary);
-        serve.args(["serve", "--listen", "127.0.0.1:0", "--health-listen", "127.0.0.1:0"]);
-        serve.args(["--drain-delay", "0s"]);
+        serve.arg("serve");
         serve.arg("--tls-cert").arg(certificates.join("tls.crt"));
         serve.arg("--tls-key").arg(certificates.join("tls.key"));
-        serve.arg("--kubeconfig").arg(kubeconfig).args(arguments);
+        serve.args(arguments);
+        Self::begin(control_plane, serve, name, kubeconfig, Some(certificates))
+    }
+
+    /// Like [`launch`](Self::launch), with certificates that it makes itself.
+    ///
+    /// # Panics
+    /// When it does not start.
+    pub fn launch_managed(
+        control_plane: &ControlPlane,
+        binary: &Path,
+        name: &str,
+        kubeconfig: &Path,
+        arguments: &[&str],
+    ) -> Self {
+        let mut serve = Command::new(binary);
+        serve.args(["serve", "--managed-certificates", "--certificate-name", "127.0.0.1"]);
+        serve.args(arguments);
+        Self::begin(control_plane, serve, name, kubeconfig, None)
+    }
+
+    fn begin(
+        control_plane: &ControlPlane,
+        mut serve: Command,
+        name: &str,
+        kubeconfig: &Path,
+        certificates: Option<PathBuf>,
+    ) -> Self {
+        serve.args(["--listen", "127.0.0.1:0", "--health-listen", "127.0.0.1:0"]);
+        serve.args(["--drain-delay", "0s"]).arg("--kubeconfig").arg(kubeconfig);
         // A second start under the same name goes on with the same log.
         let log = control_plane.directory().join(format!("{name}.log"));
         let before = fs::read_to_string(log).map_or(0, |log| starts(&log));
@@ -120,10 +149,20 @@ impl Wavegate {
         until_asked(control_plane);
     }
 
-    /// Both webhook configurations for this server.
+    /// Both webhook configurations for this server; without a CA where that is the server's own matter.
     pub fn configurations(&self) -> String {
-        let ca = fs::read(self.certificates.join("ca.crt")).expect("the CA's certificate");
-        WEBHOOKS.replace("URL", &self.url).replace("CA_BUNDLE", &STANDARD.encode(&ca))
+        match &self.certificates {
+            Some(certificates) => {
+                let ca = fs::read(certificates.join("ca.crt")).expect("the CA's certificate");
+                WEBHOOKS.replace("URL", &self.url).replace("CA_BUNDLE", &STANDARD.encode(&ca))
+            }
+            None => configurations_without_ca(&self.url),
+        }
+    }
+
+    /// The webhook port, as `127.0.0.1:PORT`.
+    pub fn address(&self) -> &str {
+        self.url.trim_start_matches("https://")
     }
 
     /// Answer to a GET on the health port, head and body.
@@ -163,6 +202,11 @@ impl Wavegate {
         let metrics = self.get("/metrics");
         metrics.lines().find_map(|line| line.strip_prefix(series)?.trim().parse().ok())
     }
+}
+
+/// Both webhook configurations without any CA, for a server at this URL.
+pub fn configurations_without_ca(url: &str) -> String {
+    WEBHOOKS.replace("URL", url).replace(", caBundle: CA_BUNDLE", "")
 }
 
 /// Waits until the API server asks wavegate.
