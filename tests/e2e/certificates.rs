@@ -2,6 +2,7 @@
 
 mod handshake;
 mod load;
+mod writers;
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
@@ -11,9 +12,10 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
-use crate::alone::alone;
+use crate::alone::{alone, proxied};
 use crate::cluster::wavegate::{Wavegate, configurations_without_ca, own_kubeconfig, until_asked};
 use crate::cluster::{ControlPlane, eventually};
+use crate::proxy::Mode;
 use handshake::{Balancer, handshake};
 use load::Load;
 
@@ -61,6 +63,19 @@ impl<'c> Site<'c> {
     fn apply(&self, arguments: &[&str], manifest: String) {
         let kubectl = self.control_plane.kubectl().args(arguments).args(["--filename=-"]);
         kubectl.stdin(manifest).ok();
+    }
+
+    fn ask(&self, what: &str) {
+        let asked = format!("wavegate.dev/rotate={what}");
+        self.kubectl(&["annotate", "--overwrite"], &SECRET, &[&asked]);
+    }
+
+    /// Waits until what was asked for is done.
+    fn answered(&self) {
+        eventually("the annotation is gone", BOUND, || {
+            let annotations = &self.secret()["metadata"]["annotations"];
+            annotations["wavegate.dev/rotate"].is_null().then_some(())
+        });
     }
 
     fn secret(&self) -> Value {
@@ -216,4 +231,44 @@ fn what_is_wiped_comes_back_and_what_is_damaged_is_repaired() {
             assert!(rotations(&replica, "repair") > repairs, "{keys:?}");
         }
     }
+}
+
+#[test]
+fn a_killed_leader_is_followed_and_an_absent_api_server_takes_nothing_away() {
+    let (_turn, control_plane) = alone();
+    let (proxy, kubeconfig) = proxied(control_plane);
+    let site = Site { kubeconfig, ..Site::fresh(control_plane) };
+    let mut replicas = ["managed-1", "managed-2"].map(|name| site.replica(name, &LONG));
+    let url = format!("https://{}", replicas[0].address());
+    site.apply(&["apply"], configurations_without_ca(&url));
+    replicas.iter().for_each(Wavegate::until_ready);
+    let bundle = site.published("at first");
+    let first = site.stored("tls.crt");
+    let leader = usize::from(leads(&replicas[1]));
+    replicas[leader].server_mut().stop().expect("it is killed");
+    let other = &replicas[1 - leader];
+
+    site.ask("leaf");
+    site.answered();
+    assert!(leads(other));
+    assert!(rotations(other, "leaf") >= 1.0);
+    assert_ne!(site.stored("tls.crt"), first);
+    let before = handshake(other.address(), &bundle).expect("the same CA");
+
+    for mode in [Mode::Off, Mode::Silent] {
+        proxy.set(mode);
+        site.ask("ca");
+        let since = Instant::now();
+        while since.elapsed() < Duration::from_secs(3) {
+            assert_eq!(handshake(other.address(), &bundle).expect("served on"), before);
+            assert!(other.get("/readyz").starts_with("HTTP/1.1 200"));
+        }
+        proxy.set(Mode::On);
+    }
+    site.answered();
+    assert!(rotations(other, "ca") >= 1.0);
+    let bundle = eventually("the old CA is gone", BOUND, || {
+        site.bundle().filter(|new| cas(new) == 1 && *new != bundle)
+    });
+    assert_ne!(handshake(other.address(), &bundle).expect("the new CA"), before);
 }

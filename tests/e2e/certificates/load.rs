@@ -58,7 +58,12 @@ impl Told {
     /// Workloads that are let through, each by wavegate.
     fn add(&mut self, kubectl: impl Fn() -> Kubectl, dry_run: &str) {
         let workloads: Vec<_> = (0..OBJECTS)
-            .map(|number| workload(&format!("load-{number}"), "example.com/load:v1"))
+            .map(|number| {
+                let mut workload =
+                    workload(&format!("load-{dry_run}-{number}"), "example.com/load:v1");
+                workload["spec"]["replicas"] = json!(0);
+                workload
+            })
             .collect();
         let list = json!({"apiVersion": "v1", "kind": "List", "items": workloads});
         let dry_run = format!("--dry-run={dry_run}");
@@ -71,7 +76,7 @@ impl Told {
             self.failed.extend(lines.map(str::to_owned));
         }
         if dry_run.ends_with("none") {
-            let all = ["delete", "deployments", "--all", "--cascade=orphan", "--wait=true"];
+            let all = ["delete", "deployments", "--all", "--wait=true"];
             kubectl().args(all).ok();
         }
     }
