@@ -34,7 +34,8 @@ pub(super) struct Arguments {
     /// Address of the port for /healthz, /readyz and /metrics.
     #[arg(long, env = "WAVEGATE_HEALTH_LISTEN", default_value = "0.0.0.0:8080")]
     health_listen: SocketAddr,
-    /// PEM file with the server's certificate and its chain; read again when it changes.
+    /// PEM file with the server's certificate and its chain; read again when it changes. Needed unless certificates are
+    /// managed.
     #[arg(
         long,
         env = "WAVEGATE_TLS_CERT",
@@ -42,7 +43,7 @@ pub(super) struct Arguments {
         conflicts_with = "managed_certificates"
     )]
     tls_cert: Option<PathBuf>,
-    /// PEM file with the server's key.
+    /// PEM file with the server's key; needed with --tls-cert.
     #[arg(
         long,
         env = "WAVEGATE_TLS_KEY",
@@ -51,7 +52,7 @@ pub(super) struct Arguments {
     )]
     tls_key: Option<PathBuf>,
     #[command(flatten)]
-    certificates: certificates::Arguments,
+    certificates: certificates::Certificates,
     /// PEM file with the CA of the clients that may connect; without it every client may.
     #[arg(long, env = "WAVEGATE_CLIENT_CA")]
     client_ca: Option<PathBuf>,

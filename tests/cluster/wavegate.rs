@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use super::{ControlPlane, Server, chart, eventually};
 
 /// What wavegate needs of a cluster before it starts, by the chart's templates.
-const INSTALLATION: [&str; 4] = ["crds", "serviceaccount", "rbac", "guards"];
+const INSTALLATION: [&str; 5] = ["crds", "serviceaccount", "rbac", "guards", "certificates"];
 
 /// The account's namespace, which a user of the chart makes as well.
 const NAMESPACE: &str = r#"{"apiVersion": "v1", "kind": "Namespace", "metadata": {
@@ -32,7 +32,8 @@ pub struct Wavegate {
     url: String,
     /// Address of the health port.
     health: String,
-    certificates: PathBuf,
+    /// Where its certificate is, unless it makes one itself.
+    certificates: Option<PathBuf>,
 }
 
 impl Wavegate {
@@ -73,11 +74,39 @@ impl Wavegate {
             .unwrap_or_else(|error| panic!("{} cannot be run: {error}", binary.display()));
         assert!(made.status.success(), "wavegate certs: {}", String::from_utf8_lossy(&made.stderr));
         let mut serve = Command::new(binary);
-        serve.args(["serve", "--listen", "127.0.0.1:0", "--health-listen", "127.0.0.1:0"]);
-        serve.args(["--drain-delay", "0s"]);
+        serve.arg("serve");
         serve.arg("--tls-cert").arg(certificates.join("tls.crt"));
         serve.arg("--tls-key").arg(certificates.join("tls.key"));
-        serve.arg("--kubeconfig").arg(kubeconfig).args(arguments);
+        serve.args(arguments);
+        Self::begin(control_plane, serve, name, kubeconfig, Some(certificates))
+    }
+
+    /// Like [`launch`](Self::launch), with certificates that it makes itself.
+    ///
+    /// # Panics
+    /// When it does not start.
+    pub fn launch_managed(
+        control_plane: &ControlPlane,
+        binary: &Path,
+        name: &str,
+        kubeconfig: &Path,
+        arguments: &[&str],
+    ) -> Self {
+        let mut serve = Command::new(binary);
+        serve.args(["serve", "--managed-certificates", "--certificate-name", "127.0.0.1"]);
+        serve.args(arguments);
+        Self::begin(control_plane, serve, name, kubeconfig, None)
+    }
+
+    fn begin(
+        control_plane: &ControlPlane,
+        mut serve: Command,
+        name: &str,
+        kubeconfig: &Path,
+        certificates: Option<PathBuf>,
+    ) -> Self {
+        serve.args(["--listen", "127.0.0.1:0", "--health-listen", "127.0.0.1:0"]);
+        serve.args(["--drain-delay", "0s"]).arg("--kubeconfig").arg(kubeconfig);
         // A second start under the same name goes on with the same log.
         let log = control_plane.directory().join(format!("{name}.log"));
         let before = fs::read_to_string(log).map_or(0, |log| starts(&log));
@@ -118,16 +147,23 @@ impl Wavegate {
         until_asked(control_plane);
     }
 
-    /// Both webhook configurations for this server.
+    /// Both webhook configurations for this server; without a CA where that is the server's own matter.
     pub fn configurations(&self, control_plane: &ControlPlane) -> String {
+        if self.certificates.is_none() {
+            return configurations_without_ca(control_plane, &self.url);
+        }
         let elsewhere = self.elsewhere();
         let values: Vec<_> = elsewhere.iter().map(String::as_str).collect();
         chart::render(control_plane, &["webhooks"], &values)
     }
 
-    /// The chart's values for a server that runs where this one does.
+    /// The chart's values for a server that runs where this one does, with a certificate from files.
+    ///
+    /// # Panics
+    /// When its certificate is its own matter.
     pub fn elsewhere(&self) -> [String; 4] {
-        let ca = fs::read(self.certificates.join("ca.crt")).expect("the CA's certificate");
+        let certificates = self.certificates.as_ref().expect("a certificate from files");
+        let ca = fs::read(certificates.join("ca.crt")).expect("the CA's certificate");
         [
             "server.enabled=false".to_owned(),
             "certificates.source=secret".to_owned(),
@@ -139,6 +175,11 @@ impl Wavegate {
     /// The address of the health port.
     pub fn health(&self) -> &str {
         &self.health
+    }
+
+    /// The webhook port, as `127.0.0.1:PORT`.
+    pub fn address(&self) -> &str {
+        self.url.trim_start_matches("https://")
     }
 
     /// Answer to a GET on the health port, head and body.
@@ -178,6 +219,12 @@ impl Wavegate {
         let metrics = self.get("/metrics");
         metrics.lines().find_map(|line| line.strip_prefix(series)?.trim().parse().ok())
     }
+}
+
+/// Both webhook configurations without any CA, for a server at this URL.
+pub fn configurations_without_ca(control_plane: &ControlPlane, url: &str) -> String {
+    let url = format!("webhook.url={url}");
+    chart::render(control_plane, &["webhooks"], &["server.enabled=false", &url])
 }
 
 /// Waits until the API server asks wavegate.

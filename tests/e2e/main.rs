@@ -13,6 +13,7 @@
 mod cluster;
 
 mod alone;
+mod certificates;
 mod conditions;
 mod events;
 mod gate;

@@ -10,7 +10,7 @@ use crate::certs::{CertsError, SubjectName};
 use crate::watch::certificates::{Lifetimes, Options};
 
 #[derive(Debug, Args)]
-pub(super) struct Arguments {
+pub(super) struct Certificates {
     /// Make, renew and publish certificates without anybody's help, instead of reading them from files.
     #[arg(long, env = "WAVEGATE_MANAGED_CERTIFICATES", conflicts_with = "standalone")]
     managed_certificates: bool,
@@ -49,7 +49,7 @@ pub(in crate::cli) enum Wrong {
     Lifetimes(String),
 }
 
-impl Arguments {
+impl Certificates {
     /// What to keep, where it is asked for.
     pub(super) fn options(&self, namespace: &str) -> Result<Option<Options>, Wrong> {
         if !self.managed_certificates {

@@ -223,7 +223,7 @@ impl World {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(24))]
+    #![proptest_config(ProptestConfig::with_cases(8))]
 
     /// API servers hear of a bundle within `settle`, replicas of a certificate within `overlap`, and a leader looks
     /// every ten seconds at least.
