@@ -11,7 +11,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
 use kube::api::{ObjectMeta, PostParams};
 use kube::{Api, Client, Error};
 
-/// Named in `deploy/rbac.yaml` too.
+/// Named in the chart's Role too.
 const NAME: &str = "wavegate-pruning";
 
 /// A claim on the Lease.

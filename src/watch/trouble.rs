@@ -11,7 +11,9 @@ pub(super) fn reason(verb: &str, kind: Kind, error: &Error) -> String {
     let what = kind.plural();
     match error {
         Error::Api(status) if status.code == 403 => {
-            format!("wavegate may not {verb} {what} (forbidden): apply deploy/rbac.yaml")
+            format!(
+                "wavegate may not {verb} {what} (forbidden): install the chart's ClusterRole wavegate"
+            )
         }
         Error::Api(status) if status.code == 401 => {
             "the API server does not know wavegate's credentials (unauthorized)".to_owned()

@@ -88,12 +88,4 @@ mod tests {
             assert_eq!(NamespaceMode::of(namespace, label).mode, want, "{namespace} {label:?}");
         }
     }
-
-    /// What is said here of the webhook configurations is what stands in them.
-    #[test]
-    fn the_excluded_namespaces_are_those_of_the_manifest() {
-        let webhooks = include_str!("../../deploy/webhooks.yaml");
-        let list = format!("values: [{}]", EXCLUDED.join(", "));
-        assert!(webhooks.contains(&list), "{list}");
-    }
 }

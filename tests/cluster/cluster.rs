@@ -24,6 +24,7 @@
 
 pub mod argocd;
 mod certificates;
+pub mod chart;
 mod ending;
 pub mod image;
 mod kubectl;

@@ -37,7 +37,7 @@ fn run() -> Result<usize, String> {
     println!(
         "etcd, kube-apiserver, kube-controller-manager, kube-scheduler and kwok run on loopback;"
     );
-    println!("deploy/webhooks.yaml is registered.");
+    println!("wavegate is registered as charts/wavegate registers it.");
     let namespace = control_plane.namespace("demo", &[("wavegate.dev/mode", "enforce")]);
     println!("namespace {namespace} is labelled wavegate.dev/mode=enforce");
     let mut demo = Demo { namespace, steps: 0 };

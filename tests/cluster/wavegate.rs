@@ -1,5 +1,5 @@
-//! The program under test beside the control plane: started as a user starts it, registered as the
-//! repository's own manifest registers it.
+//! The program under test beside the control plane: started as a user starts it, with the rights and the registration
+//! that the chart gives it.
 
 use std::fs;
 use std::io::{Read as _, Write as _};
@@ -12,17 +12,14 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
-use super::{ControlPlane, Server, eventually};
+use super::{ControlPlane, Server, chart, eventually};
 
-/// The webhook configurations, with `URL` and `CA_BUNDLE` to be replaced.
-const WEBHOOKS: &str = include_str!("../../deploy/webhooks.yaml");
+/// What wavegate needs of a cluster before it starts, by the chart's templates.
+const INSTALLATION: [&str; 4] = ["crds", "serviceaccount", "rbac", "guards"];
 
-/// What wavegate needs of a cluster before it starts.
-const INSTALLATION: [&str; 3] = [
-    include_str!("../../charts/wavegate/files/crds/migrationrecords.yaml"),
-    include_str!("../../deploy/rbac.yaml"),
-    include_str!("../../deploy/records-guard.yaml"),
-];
+/// The account's namespace, which a user of the chart makes as well.
+const NAMESPACE: &str = r#"{"apiVersion": "v1", "kind": "Namespace", "metadata": {
+  "name": "wavegate", "labels": {"pod-security.kubernetes.io/enforce": "restricted"}}}"#;
 
 /// The image that the injected waiter runs. Nodes of kwok pull nothing.
 pub const WAITER_IMAGE: &str = "registry.example.com/wavegate:v0.1.0";
@@ -116,14 +113,27 @@ impl Wavegate {
     /// # Panics
     /// When the API server refuses them or does not ask within 30 seconds.
     pub fn register(&self, control_plane: &ControlPlane) {
-        control_plane.kubectl().args(["apply", "--filename=-"]).stdin(self.configurations()).ok();
+        let configurations = self.configurations(control_plane);
+        control_plane.kubectl().args(["apply", "--filename=-"]).stdin(configurations).ok();
         until_asked(control_plane);
     }
 
     /// Both webhook configurations for this server.
-    pub fn configurations(&self) -> String {
+    pub fn configurations(&self, control_plane: &ControlPlane) -> String {
+        let elsewhere = self.elsewhere();
+        let values: Vec<_> = elsewhere.iter().map(String::as_str).collect();
+        chart::render(control_plane, &["webhooks"], &values)
+    }
+
+    /// The chart's values for a server that runs where this one does.
+    pub fn elsewhere(&self) -> [String; 4] {
         let ca = fs::read(self.certificates.join("ca.crt")).expect("the CA's certificate");
-        WEBHOOKS.replace("URL", &self.url).replace("CA_BUNDLE", &STANDARD.encode(&ca))
+        [
+            "server.enabled=false".to_owned(),
+            "certificates.source=secret".to_owned(),
+            format!("webhook.url={}", self.url),
+            format!("webhook.caBundle={}", STANDARD.encode(&ca)),
+        ]
     }
 
     /// Answer to a GET on the health port, head and body.
@@ -179,14 +189,15 @@ pub fn until_asked(control_plane: &ControlPlane) {
     });
 }
 
-/// Applies the `CustomResourceDefinition`, the account with its rights and the guard of the records, and waits until
-/// all of it works.
+/// Applies the `CustomResourceDefinition`s, the account with its rights and the guards, and waits until all of it
+/// works.
 ///
 /// # Panics
 /// When the API server refuses it.
 pub fn install(control_plane: &ControlPlane) {
     let kubectl = || control_plane.kubectl();
-    for manifest in INSTALLATION {
+    let rendered = chart::render(control_plane, &INSTALLATION, &[]);
+    for manifest in [NAMESPACE, &rendered] {
         kubectl().args(["apply", "--filename=-"]).stdin(manifest).ok();
     }
     let crd = "customresourcedefinition/migrationrecords.wavegate.dev";
@@ -197,7 +208,7 @@ pub fn install(control_plane: &ControlPlane) {
         .ok();
 }
 
-/// A kubeconfig of wavegate's own account, which may do what `deploy/rbac.yaml` says, for an API server at another
+/// A kubeconfig of wavegate's own account, which may do what the chart says, for an API server at another
 /// address than its own where a proxy stands in between.
 ///
 /// # Panics

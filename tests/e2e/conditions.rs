@@ -24,6 +24,9 @@ const ROLLOUTS: &str = r#"{
   }
 }"#;
 
+/// Entries whose endpoint answers 404 as yet.
+const UNSERVED: [&str; 1] = ["policies.wavegate.dev"];
+
 /// The configurations of one kind, or of all, with each entry failing closed and asked about namespaces with
 /// `SELECTOR: value`. A condition that cannot be evaluated then refuses the request, where `Ignore` would hide it.
 pub(crate) fn strict_configurations(configurations: &str, kind: &str, selected: &str) -> String {
@@ -34,7 +37,9 @@ pub(crate) fn strict_configurations(configurations: &str, kind: &str, selected: 
             continue;
         }
         value["metadata"]["name"] = json!(format!("wavegate-{selected}"));
-        for webhook in value["webhooks"].as_array_mut().unwrap() {
+        let webhooks = value["webhooks"].as_array_mut().unwrap();
+        webhooks.retain(|webhook| !UNSERVED.contains(&webhook["name"].as_str().unwrap()));
+        for webhook in webhooks {
             webhook["failurePolicy"] = json!("Fail");
             webhook["namespaceSelector"] = json!({"matchLabels": {SELECTOR: selected}});
             let name = webhook["name"]
@@ -100,7 +105,7 @@ fn create(namespace: &Namespace<'_>, object: &Value) {
 fn no_condition_fails_on_any_kind() {
     let (control_plane, wavegate) = guarded();
     serve_rollouts();
-    let strict = strict_configurations(&wavegate.configurations(), "", "conditions");
+    let strict = strict_configurations(&wavegate.configurations(control_plane), "", "conditions");
     control_plane.kubectl().args(["apply", "--filename=-"]).stdin(strict).ok();
     let labels = [("wavegate.dev/mode", "off"), (SELECTOR, "conditions")];
     let namespace = control_plane.namespace("conditions", &labels);

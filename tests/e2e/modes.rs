@@ -57,7 +57,8 @@ fn an_authors_stamps_are_overwritten() {
 #[test]
 fn a_migration_that_was_not_stamped_is_refused_before_it_runs() {
     let (control_plane, wavegate) = guarded();
-    let validating = strict_configurations(&wavegate.configurations(), "Validating", "unstamped");
+    let validating =
+        strict_configurations(&wavegate.configurations(control_plane), "Validating", "unstamped");
     control_plane.kubectl().args(["apply", "--filename=-"]).stdin(validating).ok();
     let labels = [("wavegate.dev/mode", "off"), (SELECTOR, "unstamped")];
     let namespace = control_plane.namespace("modes::unstamped", &labels);

@@ -15,8 +15,8 @@ use crate::images;
 
 const README: &str = include_str!("../../README.md");
 
-/// The name that README gives wavegate's image.
-const IMAGE: &str = "registry.example.com/wavegate:0.1.0";
+/// The name that README gives wavegate's image, with the tag that the chart gives it.
+const IMAGE: &str = concat!("registry.example.com/wavegate:", env!("CARGO_PKG_VERSION"));
 
 /// wavegate's own namespace.
 pub(crate) const NAMESPACE: &str = "wavegate";
@@ -51,19 +51,20 @@ fn follow_readme(cluster: &ControlPlane) {
     let (_, section) = README.split_once("## In the cluster").expect("the section");
     let script = section.split("```").nth(1).and_then(|block| block.strip_prefix("sh\n"));
     let script = script.expect("a block of commands");
-    assert!(script.contains(IMAGE), "README names another image than the tests' {IMAGE}");
+    let (repository, _) = IMAGE.rsplit_once(':').expect("a tag");
+    let set = format!("image.repository={repository} ");
+    assert!(script.contains(&set), "README names another image than the tests' {IMAGE}");
     let folder = cluster.directory().join("install");
     fs::create_dir_all(&folder).expect("a folder");
-    for part in ["deploy", "charts"] {
-        let part = Path::new(env!("CARGO_MANIFEST_DIR")).join(part);
-        symlink(&part, folder.join(part.file_name().expect("a name"))).expect("a link");
-    }
+    let charts = Path::new(env!("CARGO_MANIFEST_DIR")).join("charts");
+    symlink(&charts, folder.join("charts")).expect("a link");
     let site = cluster.site();
-    let programs =
-        [Path::new(env!("CARGO_BIN_EXE_wavegate")), &site.programs().path(Program::Kubectl)]
-            .map(|program| program.parent().expect("a folder").to_owned());
+    let wavegate = PathBuf::from(env!("CARGO_BIN_EXE_wavegate"));
+    let clients = [Program::Kubectl, Program::Helm].map(|program| site.programs().path(program));
+    let programs: Vec<_> = [wavegate].into_iter().chain(clients).collect();
+    let programs = programs.iter().filter_map(|program| program.parent()).map(Path::to_owned);
     let path = env::var_os("PATH").unwrap_or_default();
-    let path = env::join_paths(programs.into_iter().chain(env::split_paths(&path)));
+    let path = env::join_paths(programs.chain(env::split_paths(&path)));
     let output = site
         .command("sh")
         .args(["-euc", script])
