@@ -1,5 +1,7 @@
-//! What is generated: pages from the rules, a `CustomResourceDefinition` from the types. `BLESS=1` rewrites them; otherwise a stale one fails the build.
+//! What is generated: pages from the rules, a `CustomResourceDefinition` from the types, the chart's table of values.
+//! `BLESS=1` rewrites them; otherwise a stale one fails the build.
 
+mod chart;
 #[cfg(feature = "serve")]
 mod custom_resource;
 
