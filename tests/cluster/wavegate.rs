@@ -136,6 +136,11 @@ impl Wavegate {
         ]
     }
 
+    /// The address of the health port.
+    pub fn health(&self) -> &str {
+        &self.health
+    }
+
     /// Answer to a GET on the health port, head and body.
     pub fn get(&self, path: &str) -> String {
         let mut answer = String::new();

@@ -1,0 +1,132 @@
+//! What wavegate's account may do, as the API server lists it: what follows, and nothing else.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+use crate::rig::{installed, objects, template};
+
+/// In its own namespace: resource, names, verbs.
+const OWN: &str = "\
+leases.coordination.k8s.io [] [create]
+leases.coordination.k8s.io [wavegate-pruning] [get update]
+leases.coordination.k8s.io [wavegate-certificates] [get update]
+secrets [wavegate-certificates] [get list watch update]";
+
+/// In every namespace, and on what has none.
+const EVERYWHERE: &str = "\
+configmaps [] [get]
+controllerrevisions.apps [] [list]
+daemonsets.apps [] [list]
+deployments.apps [] [list]
+events.events.k8s.io [] [create patch]
+gateoverrides.wavegate.dev [] [get list watch]
+jobs.batch [] [get list watch]
+migrationrecords.wavegate.dev [] [get list watch create patch delete]
+mutatingwebhookconfigurations.admissionregistration.k8s.io [wavegate] [get list watch patch]
+persistentvolumeclaims [] [get]
+pods [] [list]
+replicasets.apps [] [list]
+rolloutpolicies.wavegate.dev [] [get list watch]
+rolloutpolicies.wavegate.dev/status [] [get patch]
+rollouts.argoproj.io [] [list]
+serviceaccounts [] [get]
+statefulsets.apps [] [list]
+validatingwebhookconfigurations.admissionregistration.k8s.io [wavegate] [get list watch patch]";
+
+/// What `kubectl auth can-i --list` says, without its columns of nothing.
+fn listed(account: &str, namespace: &str) -> BTreeSet<String> {
+    let (control_plane, _) = installed();
+    let user = format!("--as=system:serviceaccount:wavegate:{account}");
+    let list = ["auth", "can-i", "--list", "--no-headers", &user];
+    let text = control_plane.kubectl().namespace(namespace).args(list).ok();
+    text.lines()
+        .map(|line| {
+            let columns: Vec<_> =
+                line.split("  ").map(str::trim).filter(|column| !column.is_empty()).collect();
+            match columns[..] {
+                [resource, "[]", names, verbs] => format!("{resource} {names} {verbs}"),
+                _ => columns.join(" "),
+            }
+        })
+        .collect()
+}
+
+#[test]
+fn the_account_may_do_what_it_needs_and_nothing_else() {
+    let lines = |text: &str| text.lines().map(str::to_owned).collect::<BTreeSet<_>>();
+    for (namespace, want) in
+        [("wavegate", &lines(OWN) | &lines(EVERYWHERE)), ("default", lines(EVERYWHERE))]
+    {
+        // What an account may that has no rights of its own is no business of the chart's.
+        let own = &listed("wavegate", namespace) - &listed("nobody", namespace);
+        assert_eq!(own, want, "in {namespace}");
+    }
+}
+
+fn rules(values: &[&str]) -> Vec<Value> {
+    let objects = objects(&template(values).ok());
+    let roles = objects
+        .into_iter()
+        .filter(|object| ["ClusterRole", "Role"].contains(&object["kind"].as_str().unwrap()));
+    roles.flat_map(|role| role["rules"].as_array().unwrap().clone()).collect()
+}
+
+/// Certificates that somebody else keeps need no right to a Secret or to the webhooks.
+#[test]
+fn rights_that_only_managed_certificates_need_go_with_them() {
+    let text = |values| serde_json::to_string(&rules(values)).unwrap();
+    let managed = text(&[]);
+    let given = text(&["certificates.source=secret", "webhook.caBundle=Q0E="]);
+    for right in ["secrets", "webhookconfigurations", "wavegate-certificates"] {
+        assert!(managed.contains(right) && !given.contains(right), "{right}");
+    }
+}
+
+#[test]
+fn no_rule_has_a_wildcard() {
+    for rule in rules(&[]) {
+        assert!(!rule.to_string().contains('*'), "{rule}");
+    }
+}
+
+/// Argo CD's account may do everything, and still cannot break the glass or make up what happened.
+#[test]
+fn guards_hold_for_accounts_that_may_do_everything() {
+    let (control_plane, _) = installed();
+    let bindings = serde_json::json!({
+        "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRoleBinding",
+        "metadata": {"name": "rights-argocd"},
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "cluster-admin"},
+        "subjects": [{"kind": "ServiceAccount", "name": "application-controller", "namespace": "argocd"}],
+    });
+    control_plane.kubectl().args(["create", "--filename=-"]).stdin(bindings.to_string()).ok();
+    let rendered = objects(&template(&[]).ok());
+    for (policy, resource) in
+        [("wavegate-records", "migrationrecords"), ("wavegate-overrides", "gateoverrides")]
+    {
+        let found = rendered.iter().find(|object| {
+            object["kind"] == "ValidatingAdmissionPolicy" && object["metadata"]["name"] == policy
+        });
+        let matched = &found.unwrap()["spec"]["matchConstraints"]["resourceRules"][0];
+        assert_eq!(matched["resources"][0], resource);
+        assert_eq!(matched["operations"].as_array().unwrap().len(), 3, "{policy}");
+    }
+    let namespace = control_plane.namespace("rights::guards", &[]);
+    let record = serde_json::json!({
+        "apiVersion": "wavegate.dev/v1alpha1", "kind": "MigrationRecord", "metadata": {"name": "forged"},
+        "spec": {"app": "a", "migration": "m", "release": "v1", "image": "a:v1", "phase": "expand",
+                 "confidence": "strong",
+                 "job": {"name": "j", "uid": "forged", "created": "2026-01-01T00:00:00Z"}},
+        "status": {"outcome": "Succeeded"},
+    });
+    let create = |user: &str| {
+        let user = format!("--as={user}");
+        let create = ["create", "--dry-run=server", "--filename=-", &user];
+        namespace.kubectl().args(create).stdin(record.to_string()).run()
+    };
+    let refused = create("system:serviceaccount:argocd:application-controller");
+    assert!(refused.stderr.contains("records.writers"), "{}", refused.stderr);
+    let own = create("system:serviceaccount:wavegate:wavegate");
+    assert!(own.status.success(), "{}", own.stderr);
+}
