@@ -58,7 +58,8 @@ pub(crate) fn measure(body: &[u8]) {
 /// The median of the rounds' ratios; rounds alternate between the two.
 fn ratio(body: &[u8], loaded: &ClusterState, light: &ClusterState) -> f64 {
     let webhooks = [loaded, light].map(|state| {
-        let cluster = Cluster { state: Arc::new(RwLock::new(state.clone())), live: None, announce: None };
+        let cluster =
+            Cluster { state: Arc::new(RwLock::new(state.clone())), live: None, announce: None };
         Webhook::new(Policy::default(), cluster, Arc::new(Metrics::new()))
     });
     let mut ratios = Vec::new();
