@@ -21,7 +21,7 @@ demo: control-plane
 # The end-to-end tests mostly wait for Kubernetes and Argo CD, so more of them run at once than there are cores.
 test: tools control-plane
 	$(CARGO) test --no-default-features --lib --test integration
-	$(CARGO) test --lib --bins --examples --test integration --test server --test cluster --test databases
+	$(CARGO) test --lib --bins --examples --test integration --test server --test cluster --test chart --test databases
 	@start=$$(date +%s); RUST_TEST_THREADS=6 $(CARGO) test --test e2e || exit; \
 	  echo "end to end: $$(( $$(date +%s) - start )) s, of a budget of 1200 s on two cores"
 	$(MAKE) image
@@ -60,11 +60,11 @@ docs:
 	BLESS=1 $(CARGO) test --test integration generated
 
 # What the tests run besides the control plane, as PROGRAM:PACKAGE of Debian: the shell and nc of one waiter's image,
-# Argo CD's Redis, databases to wait for, a reader of container images, and what a node needs beside the kubelet.
-# redis-tools has Redis itself under the name redis-check-rdb; no other package starts a service either.
+# Argo CD's Redis, databases to wait for, a reader of container images, Prometheus for the alerts, and what a node needs
+# beside the kubelet. redis-tools has Redis itself under the name redis-check-rdb; the service of prometheus is not started.
 TOOLS := busybox:busybox-static redis-check-rdb:redis-tools skopeo:skopeo \
   postgres:postgresql-15 initdb:postgresql-15 mariadbd:mariadb-server-core mariadb:mariadb-client-core \
-  pgbouncer:pgbouncer dnsmasq:dnsmasq-base \
+  pgbouncer:pgbouncer dnsmasq:dnsmasq-base prometheus:prometheus promtool:prometheus \
   runc:runc nft:nftables conntrack:conntrack host-local:containernetworking-plugins ip:iproute2 nsenter:util-linux
 
 tools:

@@ -1,7 +1,7 @@
 //! Installation, upgrade and removal by the real Helm. The nodes play the pods; all else is Kubernetes' own.
 
 use std::collections::BTreeSet;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -12,8 +12,9 @@ use crate::rig::{objects, serve_foreign};
 
 const UNINSTALL: &str = include_str!("../../docs/uninstall.md");
 
-/// Written by controllers whenever they like, or kept by them for a while.
-const FLEETING: [&str; 6] = [
+/// Written by controllers whenever they like, or kept by them for a while, or a shadow of definitions.
+const FLEETING: [&str; 7] = [
+    "apiservices.apiregistration.k8s.io",
     "events",
     "events.events.k8s.io",
     "leases.coordination.k8s.io",
@@ -145,8 +146,8 @@ fn assert_what_the_server_wrote(control_plane: &ControlPlane) {
 /// What is deleted with its owner goes a little later.
 fn until_inventory_is(control_plane: &ControlPlane, want: &BTreeSet<String>) {
     let mut have = BTreeSet::new();
-    let bound = std::time::Instant::now() + Duration::from_secs(60);
-    while std::time::Instant::now() < bound {
+    let bound = Instant::now() + Duration::from_mins(1);
+    while Instant::now() < bound {
         have = inventory(control_plane);
         if have == *want {
             return;

@@ -244,12 +244,15 @@ impl Start {
     }
 
     fn nodes(&self) -> Result<(), StartError> {
+        // The labels that a kubelet gives, and kwok's.
         let items = NODES.map(|name| {
-            json!({
-                "apiVersion": "v1",
-                "kind": "Node",
-                "metadata": { "name": name, "labels": { "type": "kwok" } },
-            })
+            let labels = json!({
+                "type": "kwok",
+                "kubernetes.io/hostname": name,
+                "kubernetes.io/os": "linux",
+                "kubernetes.io/arch": "amd64",
+            });
+            json!({ "apiVersion": "v1", "kind": "Node", "metadata": { "name": name, "labels": labels } })
         });
         let nodes = json!({ "apiVersion": "v1", "kind": "List", "items": items });
         let create = ["create", "--filename=-"];

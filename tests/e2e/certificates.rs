@@ -194,7 +194,10 @@ fn what_is_wiped_comes_back_and_what_is_damaged_is_repaired() {
     let (_turn, control_plane) = alone();
     let site = Site::fresh(control_plane);
     let replica = site.replica("managed-alone", &LONG);
-    site.apply(&["apply"], configurations_without_ca(control_plane, &format!("https://{}", replica.address())));
+    site.apply(
+        &["apply"],
+        configurations_without_ca(control_plane, &format!("https://{}", replica.address())),
+    );
     replica.until_ready();
     let first = site.published("at first");
     handshake(replica.address(), &first).expect("it is trusted");

@@ -24,8 +24,8 @@ const ROLLOUTS: &str = r#"{
   }
 }"#;
 
-/// Entries whose endpoints answer 404 as yet.
-const UNSERVED: [&str; 2] = ["policies.wavegate.dev", "unknown-mode.wavegate.dev"];
+/// Entries whose endpoint answers 404 as yet.
+const UNSERVED: [&str; 1] = ["policies.wavegate.dev"];
 
 /// The configurations of one kind, or of all, with each entry failing closed and asked about namespaces with
 /// `SELECTOR: value`. A condition that cannot be evaluated then refuses the request, where `Ignore` would hide it.
