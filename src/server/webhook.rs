@@ -106,6 +106,8 @@ struct Verdict {
     outcome: &'static str,
     denied: String,
     warned: String,
+    /// Overrides that let it through, as `Kind/name`.
+    overrides: String,
 }
 
 impl Webhook {
@@ -221,6 +223,7 @@ impl Webhook {
             outcome: if decision.is_allowed() { "allowed" } else { "denied" },
             denied: codes(decision.denials()),
             warned: codes(decision.warnings()),
+            overrides: decision.overrides_named(),
         }
     }
 
@@ -231,6 +234,9 @@ impl Webhook {
                 Effect::Warn => metrics::Effect::Warn,
             };
             self.metrics.finding(endpoint, finding.code(), effect);
+        }
+        for used in decision.overrides_used() {
+            self.metrics.override_used(used.kind);
         }
     }
 }
@@ -269,6 +275,7 @@ fn mutated(admission: &Admission<'_>, mutation: &Mutation) -> Verdict {
         outcome: if mutation.patch.0.is_empty() { "unchanged" } else { "patched" },
         denied: String::new(),
         warned: String::new(),
+        overrides: String::new(),
     }
 }
 
@@ -296,6 +303,7 @@ fn log(endpoint: Endpoint, admission: &Admission<'_>, verdict: &Verdict, started
         verdict = verdict.outcome,
         denied = verdict.denied,
         warned = verdict.warned,
+        overrides = verdict.overrides,
         micros = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX),
         "decision"
     );

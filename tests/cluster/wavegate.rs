@@ -18,10 +18,12 @@ use super::{ControlPlane, Server, eventually};
 const WEBHOOKS: &str = include_str!("../../deploy/webhooks.yaml");
 
 /// What wavegate needs of a cluster before it starts.
-const INSTALLATION: [&str; 3] = [
+const INSTALLATION: [&str; 5] = [
     include_str!("../../charts/wavegate/files/crds/migrationrecords.yaml"),
+    include_str!("../../charts/wavegate/files/crds/gateoverrides.yaml"),
     include_str!("../../deploy/rbac.yaml"),
     include_str!("../../deploy/records-guard.yaml"),
+    include_str!("../../deploy/overrides-guard.yaml"),
 ];
 
 /// The image that the injected waiter runs. Nodes of kwok pull nothing.
@@ -179,7 +181,7 @@ pub fn until_asked(control_plane: &ControlPlane) {
     });
 }
 
-/// Applies the `CustomResourceDefinition`, the account with its rights and the guard of the records, and waits until
+/// Applies the `CustomResourceDefinition`s, the account with its rights and the guards of what they define, and waits until
 /// all of it works.
 ///
 /// # Panics
@@ -189,8 +191,10 @@ pub fn install(control_plane: &ControlPlane) {
     for manifest in INSTALLATION {
         kubectl().args(["apply", "--filename=-"]).stdin(manifest).ok();
     }
-    let crd = "customresourcedefinition/migrationrecords.wavegate.dev";
-    kubectl().args(["wait", crd, "--for=condition=Established", "--timeout=50s"]).ok();
+    for plural in ["migrationrecords", "gateoverrides"] {
+        let crd = format!("customresourcedefinition/{plural}.wavegate.dev");
+        kubectl().args(["wait", &crd, "--for=condition=Established", "--timeout=50s"]).ok();
+    }
     kubectl()
         .namespace("wavegate")
         .args(["wait", "--for=create", "serviceaccount/wavegate", "--timeout=50s"])

@@ -19,7 +19,7 @@ fn gone(attempts: &Attempts, live: &[&str], retention: Retention) -> Vec<String>
     }
     let mut all: Vec<&Sighting> = attempts.of_namespace("shop").collect();
     all.sort_by_key(|s| s.attempt().uid.as_str());
-    let gone = prunable(&all, &releases, retention);
+    let gone = prunable(&all, &[], &releases, retention);
     let may = may_prune(attempts.of_namespace("shop"), retention);
     assert!(may || gone.is_empty(), "what was not worth asking for: {gone:?}");
     gone.iter().map(|sighting| sighting.attempt().uid.clone()).collect()
@@ -160,7 +160,7 @@ fn a_release_is_live_by_any_of_its_names() {
     live.image(&ImageRef::parse(&format!("shop/api@{digest}")).unwrap());
     live.image(&ImageRef::parse("registry.example.com/shop/api:v3").unwrap());
     let all: Vec<&Sighting> = attempts.of_namespace("shop").collect();
-    let gone = prunable(&all, &live, Retention { successes: 1, failures: 0 });
+    let gone = prunable(&all, &[], &live, Retention { successes: 1, failures: 0 });
     let gone: Vec<_> = gone.iter().map(|s| s.attempt().uid.as_str()).collect();
     assert_eq!(gone, ["s4", "s2"]);
 }

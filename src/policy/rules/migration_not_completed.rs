@@ -149,6 +149,16 @@ fn check(judgement: &Judgement<'_>, cx: &Context<'_>, found: &mut Problems) {
             let (ended, help) = ended(attempt, outcome, cx.namespace);
             found.push(path, format!("is {release}, and {} {ended}", job(attempt)), help);
         }
+        Verdict::Invalidated(attempt, by) => found.push(
+            path,
+            format!(
+                "is {release}, and {} succeeded before {}, and GateOverride {} lets nothing older count",
+                job(attempt),
+                by.cutoff(),
+                by.name
+            ),
+            AGAIN,
+        ),
         Verdict::NeverRan(newest) => found.push(
             path,
             format!(
