@@ -3,7 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::evidence::{Evidence, Which};
-use super::release::{Release, Releases};
+use super::release::Release;
 use super::verdict::Gate;
 use super::{Change, Judgement, Remark, Verdict};
 use crate::cluster::{ClusterState, MigrationFacts, Override, WorkloadFacts, pairing};
@@ -164,7 +164,15 @@ pub(super) fn first_install<'s>(
         (judgement.verdict, judgement.used) = (Verdict::NotMigrated, vec![retired]);
         return;
     }
-    let releases = Releases::of::<ImageRef>(change.new, &[]).all;
+    // Without a migration nothing tells which container is the app's: the person does.
+    let token = change.new.key(keys::RELEASE).map(|key| key.value);
+    let release = |image: &ImageRef| Release {
+        token,
+        image: Some(image.clone()),
+        path: String::new(),
+        image_path: String::new(),
+    };
+    let releases: Vec<Release<'_>> = facts.images.iter().map(release).collect();
     let evidence = Evidence::new(Vec::new(), overrides.clone());
     for release in &releases {
         if let Some(&attest) = evidence.attests(Which::Of(release, policy)).first() {

@@ -13,6 +13,7 @@ use crate::policy::sample::workload;
 
 mod accounts;
 mod contracts;
+mod overrides;
 mod pairs;
 mod rows;
 
