@@ -104,37 +104,33 @@ impl<'s, 'w> Gate<'s, 'w> {
             remarks.retain(|remark| !upstream(remark));
             return (Verdict::Bypassed(bypass), vec![bypass]);
         }
-        if !self.without_overrides().verdict(release, running).may_hold() {
+        if !self.hearing(&[]).verdict(release, running).may_hold() {
             return (verdict, Vec::new());
         }
-        (verdict, self.credited(release, verdict))
+        (verdict, self.decisive(release, running))
     }
 
-    /// The same change by the evidence alone.
-    fn without_overrides(&self) -> Self {
+    /// The same change by what was attempted and by these overrides alone.
+    fn hearing(&self, overrides: &[&'s Override]) -> Self {
         Gate {
-            evidence: Evidence::new(self.evidence.attempts().to_vec(), Vec::new()),
-            overrides: Vec::new(),
+            evidence: Evidence::new(self.evidence.attempts().to_vec(), overrides.to_vec()),
+            overrides: overrides.to_vec(),
             ..*self
         }
     }
 
-    /// The overrides that a verdict rests on which lets through what evidence alone would hold.
-    fn credited(&self, release: &Release<'_>, verdict: Verdict<'s>) -> Vec<&'s Override> {
-        let found = match verdict {
-            Verdict::Proven => self.evidence.attests(Which::Of(release, self.policy)),
-            Verdict::Floor => {
-                let floor = self.change.new.key(keys::REQUIRES_RELEASE);
-                floor.map(|f| self.evidence.attests(Which::Called(f.value))).unwrap_or_default()
-            }
-            Verdict::NotMigrated => self.evidence.of_kind(OverrideKind::Retire).collect(),
-            _ => Vec::new(),
+    /// Of the overrides that speak of evidence those without which the release would be held; all of them where each
+    /// could be spared.
+    fn decisive(&self, release: &Release<'_>, running: &[Release<'w>]) -> Vec<&'s Override> {
+        let words = self.overrides.iter().copied();
+        let words: Vec<&'s Override> = words.filter(|o| o.kind() != OverrideKind::Bypass).collect();
+        let is_needed = |one: &&'s Override| {
+            let others = words.iter().copied().filter(|other| other.name != one.name);
+            let others: Vec<&'s Override> = others.collect();
+            self.hearing(&others).verdict(release, running).may_hold()
         };
-        if !found.is_empty() {
-            return found;
-        }
-        // A contract that counts no more holds nothing.
-        self.evidence.of_kind(OverrideKind::Invalidate).collect()
+        let needed: Vec<&'s Override> = words.iter().copied().filter(is_needed).collect();
+        if needed.is_empty() { words } else { needed }
     }
 }
 

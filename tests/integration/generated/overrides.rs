@@ -78,3 +78,15 @@ fn the_definition_of_the_override_is_current() {
     let yaml = serde_saphyr::to_string(&definition()).expect("JSON is YAML");
     compare(PATH, &format!("{HEADER}{yaml}"));
 }
+
+/// The page shows the examples that the tests apply.
+#[test]
+fn the_page_shows_the_examples() {
+    let page = std::fs::read_to_string("docs/overrides.md").unwrap();
+    for kind in ["bypass", "attest", "invalidate", "retire"] {
+        let example = std::fs::read_to_string(format!("examples/overrides/{kind}.yaml")).unwrap();
+        let (comment, yaml) = example.split_once('\n').unwrap();
+        assert!(comment.starts_with("# "), "{kind}");
+        assert!(page.contains(&format!("```yaml\n{yaml}```")), "{kind} is not on the page");
+    }
+}
