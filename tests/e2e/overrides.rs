@@ -112,6 +112,16 @@ fn a_bypass_lets_the_very_next_try_through_and_leaves_a_trace() {
         let real = logged.iter().any(|(dry, named)| !dry && named == "Bypass/hotfix-v2");
         (real && logged.iter().all(|(dry, named)| !dry || named.is_empty())).then_some(())
     });
+    let why = std::process::Command::new(env!("CARGO_BIN_EXE_wavegate"))
+        .args(["why", "deployment/shop-api", "--image", "example.com/shop/api:v3", "-n"])
+        .arg(namespace.name())
+        .arg("--kubeconfig")
+        .arg(guarded().0.kubeconfig())
+        .env_clear()
+        .output()
+        .expect("wavegate");
+    let why = String::from_utf8_lossy(&why.stdout).into_owned();
+    assert!(why.contains("OVERRIDES") && why.contains("is for another release"), "{why}");
     let table = namespace.kubectl().args(["get", "gateoverrides"]).ok();
     for word in ["KIND", "APP", "WORKLOAD", "RELEASE", "EXPIRES", "REASON", "Bypass", "shop-api"] {
         assert!(table.contains(word), "{word} is not in {table}");

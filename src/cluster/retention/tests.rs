@@ -164,3 +164,26 @@ fn a_release_is_live_by_any_of_its_names() {
     let gone: Vec<_> = gone.iter().map(|s| s.attempt().uid.as_str()).collect();
     assert_eq!(gone, ["s4", "s2"]);
 }
+
+/// With an Attest or an Invalidate other successes decide than the records alone say.
+#[test]
+fn nothing_goes_beside_a_person_s_word_about_evidence() {
+    use crate::cluster::Override;
+
+    let mut attempts = Attempts::default();
+    for n in 0..6 {
+        let sample = Sample::new(&format!("a{n}"), "v1").created(n * 10).failed(n * 10 + 5);
+        attempts.observe_record(sample.attempt());
+    }
+    let all: Vec<&Sighting> = attempts.of_namespace("shop").collect();
+    let gone = |kind: &str| {
+        let release = if kind == "Attest" { r#""release":"v1","# } else { "" };
+        let spec = format!(r#"{{"kind":"{kind}",{release}"app":"shop/api","reason":"x"}}"#);
+        let spec = serde_json::from_str(&spec).unwrap();
+        let one = Override::new("shop", "x", None, spec).unwrap();
+        let retention = Retention { successes: 1, failures: 1 };
+        prunable(&all, &[one], &LiveReleases::default(), retention).len()
+    };
+    assert!(gone("Retire") > 0);
+    assert_eq!((gone("Attest"), gone("Invalidate")), (0, 0));
+}

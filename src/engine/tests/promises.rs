@@ -272,7 +272,7 @@ impl World {
             match notice {
                 Notice::Job(job) => cache.attempts_mut().observe_job(job),
                 Notice::JobGone(uid) => {
-                    cache.attempts_mut().forget_job("shop", &uid, Gone::Deleted)
+                    cache.attempts_mut().forget_job("shop", &uid, Gone::Deleted);
                 }
                 Notice::Record(record) => cache.attempts_mut().observe_record(record),
                 Notice::Word(word) => cache.overrides_mut().observe(word),

@@ -128,6 +128,9 @@ declare_rule! {
     ///
     /// Rollouts whose schema is that of another release name it in `wavegate.dev/requires-release`.
     ///
+    /// A person lets a release through that is held, or says that its migration is done, by a `GateOverride`:
+    /// `docs/overrides.md`.
+    ///
     /// # References
     ///
     /// - [Argo CD: sync phases and waves](https://argo-cd.readthedocs.io/en/stable/user-guide/sync-waves/)
