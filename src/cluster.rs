@@ -5,6 +5,7 @@
 
 mod attempt;
 mod attempts;
+mod overrides;
 pub mod pairing;
 mod reading;
 pub mod retention;
@@ -17,6 +18,7 @@ mod tie;
 pub use crate::domain::reference::{Reference, ReferenceKind};
 pub use attempt::{Attempt, AttemptError};
 pub use attempts::{Attempts, Gone, Sighting};
+pub use overrides::{Override, OverrideError, Overrides};
 pub use pairing::{Pair, PairReason};
 pub use reading::{Confirmation, Question, Reading, Revision};
 pub use shared::Shared;

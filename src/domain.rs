@@ -7,6 +7,7 @@
 pub mod argocd;
 pub mod command;
 pub mod database;
+pub mod gate_override;
 pub mod image;
 pub mod job;
 pub mod keys;

@@ -8,7 +8,7 @@ mod groups;
 pub mod mutate;
 pub mod wait_for_db;
 
-pub use decision::Decision;
+pub use decision::{Decision, OverrideUse};
 pub use mutate::{Mutation, mutate};
 
 use std::cell::OnceCell;
@@ -62,7 +62,7 @@ pub fn evaluate(
     let mut decision = Decision::default();
     match (&admission.subject, admission.operation) {
         (Subject::Job(job), Operation::Create) => {
-            evaluate_created_job(admission, job, state, policy, &mut decision);
+            evaluate_created_job(admission, job, state, policy, now, &mut decision);
         }
         (Subject::Job(job), Operation::Update) => {
             if let Some(Subject::Job(old)) = admission.old() {
@@ -104,6 +104,7 @@ fn evaluate_created_job(
     job: &Job<'_>,
     state: &ClusterState,
     policy: &Policy,
+    now: Timestamp,
     decision: &mut Decision,
 ) {
     let recognition = &job.recognition;
@@ -133,7 +134,7 @@ fn evaluate_created_job(
     }
     groups::CREATED_JOB.check(policy, decision, |_| may_deny || !migration, apply);
     if migration {
-        gate::launch(admission, job, &context, decision);
+        gate::launch(admission, job, &context, now, decision);
     }
     decision.notices.extend(recognition.notices.iter().cloned());
     if recognition.role == Role::Migration && recognition.confidence == Confidence::Weak {

@@ -3,6 +3,7 @@
 //! ```text
 //! Jobs with our stamp ---> feed --+--> what is known (ClusterState) --> decisions
 //! MigrationRecords ------> feed --+
+//! GateOverrides ---------> feed --+
 //!                                 +--> recorder --> MigrationRecords <-- pruner, by one replica
 //! a question ------------> LiveReader: one namespace, one second, no second try
 //! ```
@@ -15,6 +16,7 @@ mod events;
 mod failure;
 mod feed;
 mod follow;
+mod gauges;
 mod image;
 mod known;
 mod lease;
@@ -31,6 +33,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
+use jiff::SignedDuration;
 use kube::Client;
 use kube::config::{
     Config as ClientConfig, InferConfigError, KubeConfigOptions, Kubeconfig, KubeconfigError,
@@ -41,6 +44,7 @@ use tokio::task::JoinSet;
 
 use crate::cluster::ClusterState;
 use crate::cluster::retention::Retention;
+use crate::policy::Policy;
 use crate::server::announce::Announce;
 use crate::server::live::Live;
 use crate::server::{Metrics, Readiness};
@@ -65,6 +69,8 @@ pub struct Config {
     pub retention: Retention,
     /// How often records are pruned.
     pub prune_every: Duration,
+    /// How long a Bypass counts at most, as the policy says: for the metrics.
+    pub longest_bypass: SignedDuration,
 }
 
 impl Default for Config {
@@ -74,6 +80,7 @@ impl Default for Config {
             namespace: "wavegate".to_owned(),
             retention: Retention::default(),
             prune_every: Duration::from_mins(10),
+            longest_bypass: Policy::default().longest_bypass,
         }
     }
 }
@@ -118,7 +125,8 @@ impl std::fmt::Debug for Watch {
     }
 }
 
-/// Begins to watch. Returns at once; `readiness` waits until Jobs and records were listed, and says what for.
+/// Begins to watch. Returns at once; `readiness` waits until Jobs, records and overrides were listed, and says what
+/// for.
 ///
 /// Must run in a tokio runtime with timers and I/O. Fails where it is not configured how to reach the API server, not
 /// where that does not answer yet.
@@ -127,7 +135,7 @@ pub async fn start(
     metrics: Arc<Metrics>,
     readiness: Arc<Readiness>,
 ) -> Result<Watch, StartError> {
-    let Config { kubeconfig, namespace, retention, prune_every } = config;
+    let Config { kubeconfig, namespace, retention, prune_every, longest_bypass } = config;
     let config = client_config(kubeconfig.as_deref()).await?;
     let client = |config| Client::try_from(config).map_err(StartError::Client);
     // Connections of its own: a decision does not wait behind a listing.
@@ -170,11 +178,12 @@ pub async fn start(
         retention,
         every: prune_every,
     };
-    let follow = Follow { client, known: known.clone(), metrics, readiness, touched, listings };
     let mut watching = JoinSet::new();
+    watching.spawn(gauges::run(known.clone(), Arc::clone(&metrics), longest_bypass));
+    let follow = Follow { client, known: known.clone(), metrics, readiness, touched, listings };
     watching.spawn(pruner.run());
     watching.spawn(namespaces::count(follow.client.clone(), Arc::clone(&follow.metrics)));
-    for source in [Source::Jobs, Source::Records] {
+    for source in [Source::Jobs, Source::Records, Source::Overrides] {
         let not_yet = format!("the {} are not listed yet", source.name());
         follow.readiness.wait_for(source.name(), not_yet);
         watching.spawn(follow.clone().run(source));

@@ -154,7 +154,23 @@ pub fn denial_message(admission: &Admission<'_>, decision: &Decision, policy: &P
         }
     }
     message.push_str(&link);
+    let way = break_glass(&denials, policy);
+    if message.len() + way.len() <= MAX_MESSAGE {
+        message.push_str(&way);
+    }
     one_line(&message, MAX_MESSAGE)
+}
+
+/// How a person lets a release through that the gate holds, where nothing else would still refuse it.
+fn break_glass(denials: &[&Finding], policy: &Policy) -> String {
+    let is_of_release = |finding: &&&Finding| {
+        finding.is_of_gate() && matches!(finding.code(), "WG301" | "WG302" | "WG306")
+    };
+    if denials.is_empty() || !denials.iter().all(|finding| is_of_release(&finding)) {
+        return String::new();
+    }
+    let site = policy.docs.strip_suffix("rules/").unwrap_or(&policy.docs);
+    format!(" Or a person lets it through by a GateOverride (Bypass): {site}overrides")
 }
 
 /// The codes of findings that there is no room to tell.
@@ -193,7 +209,8 @@ fn audit_annotations(decision: &Decision) -> BTreeMap<&'static str, String> {
     };
     let denied = codes(&mut decision.denials());
     let warned = codes(&mut decision.warnings());
-    let entries = [("denied", denied), ("warned", warned)];
+    let entries =
+        [("denied", denied), ("warned", warned), ("overrides", decision.overrides_named())];
     entries.into_iter().filter(|(_, codes)| !codes.is_empty()).collect()
 }
 

@@ -1,5 +1,5 @@
-//! What a bundle says of a cluster: the records of its migrations, the pods that run in it, and what a sync of the
-//! bundle itself only brings after its hooks.
+//! What a bundle says of a cluster: the records of its migrations, the overrides, the pods that run in it, and what a
+//! sync of the bundle itself only brings after its hooks.
 
 use std::borrow::Cow;
 
@@ -8,8 +8,9 @@ use serde::Deserialize;
 use super::bundle::Object;
 use super::report::{CheckError, Report};
 use crate::admission::Subject;
-use crate::cluster::{Attempt, ClusterState, Confirmation, WorkloadFacts};
+use crate::cluster::{Attempt, ClusterState, Confirmation, Override, WorkloadFacts};
 use crate::domain::argocd::{HookPhase, Ordering};
+use crate::domain::gate_override;
 use crate::domain::manifest::{Metadata, PodTemplate};
 use crate::domain::outcome::Outcome;
 use crate::domain::record::{GROUP, KIND, RecordSpec, RecordStatus};
@@ -35,7 +36,7 @@ pub(super) struct History {
 }
 
 impl History {
-    /// Reads records into the state, and pods.
+    /// Reads records and overrides into the state, and pods.
     pub(super) fn read(
         objects: &[Object<'_>],
         state: &mut ClusterState,
@@ -51,6 +52,15 @@ impl History {
                         message: format!("{KIND} cannot be read: {error}"),
                     }),
                 },
+                (GROUP, gate_override::KIND) => {
+                    match Override::read(&object.namespace, &object.json) {
+                        Ok(one) => state.overrides_mut().observe(one),
+                        Err(error) => report.errors.push(CheckError {
+                            place: object.place(""),
+                            message: format!("{} cannot be used: {error}", gate_override::KIND),
+                        }),
+                    }
+                }
                 ("", "Pod") => history.running.extend(
                     serde_json::from_str::<PodTemplate<'_>>(&object.json)
                         .map(|pod| WorkloadFacts::of_pod(&pod, &object.namespace, None)),

@@ -218,6 +218,7 @@ impl Arguments {
             namespace: self.namespace.clone(),
             retention: Retention { successes: self.keep_successes, failures: self.keep_failures },
             prune_every: self.prune_every,
+            longest_bypass: self.policy().longest_bypass,
         };
         Ok(Some(watch::start(config, Arc::clone(metrics), Arc::clone(readiness)).await?))
     }

@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 
 use super::attempt::Attempt;
+use super::overrides::Override;
 use super::state::{ClusterState, ObjectKey, WorkloadFacts};
 use crate::domain::image::ImageRef;
 use crate::domain::reference::Reference;
@@ -10,7 +11,7 @@ use crate::domain::reference::Reference;
 /// What a decision asks of the cluster before it refuses, or of what only the cluster knows.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Question {
-    /// Namespace of the subject. Its Jobs and records are always read, Jobs without regard to any label.
+    /// Namespace of the subject. Its Jobs, records and overrides are always read, Jobs without regard to any label.
     pub namespace: String,
     /// The workload whose revisions are wanted.
     pub revisions_of: Option<ObjectKey>,
@@ -27,6 +28,8 @@ pub struct Reading {
     pub jobs: Vec<Attempt>,
     /// Every record of the namespace.
     pub records: Vec<Attempt>,
+    /// Every override of the namespace.
+    pub overrides: Vec<Override>,
     /// The revisions that were asked for.
     pub revisions: Vec<Revision>,
     /// The pods and workloads that run now, where they were asked for.
@@ -50,9 +53,10 @@ impl ClusterState {
     /// This state with what was just read of a namespace in place of what was known of it.
     #[must_use]
     pub fn confirmed(&self, namespace: &str, reading: Reading) -> Self {
-        let Reading { jobs, records, revisions, running, missing } = reading;
+        let Reading { jobs, records, overrides, revisions, running, missing } = reading;
         let mut state = self.told(Confirmation { revisions, running, missing });
         state.attempts.replace_namespace(namespace, jobs, records);
+        state.overrides.replace_namespace(namespace, overrides);
         state
     }
 

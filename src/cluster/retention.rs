@@ -16,7 +16,9 @@ use std::collections::{HashMap, HashSet};
 
 use super::attempt::Attempt;
 use super::attempts::Sighting;
+use super::overrides::Override;
 use super::state::WorkloadFacts;
+use crate::domain::gate_override::OverrideKind;
 use crate::domain::image::ImageRef;
 use crate::domain::migration::Migration;
 use crate::domain::outcome::Outcome;
@@ -91,11 +93,20 @@ pub fn may_prune<'s>(attempts: impl Iterator<Item = &'s Sighting>, retention: Re
 
 /// The attempts of one namespace whose records may be removed, in the order in which that is to be done: a release
 /// that goes first loses its successes, the newest first, so that at no moment less is lacking or an order turned.
+///
+/// None where a person takes evidence away or adds to it: what a revert takes back then, and which success is a
+/// release's first, is another than the attempts alone say, and is another again once the override is deleted.
 pub fn prunable<'s>(
     attempts: &[&'s Sighting],
+    overrides: &[Override],
     live: &LiveReleases,
     retention: Retention,
 ) -> Vec<&'s Sighting> {
+    let turns =
+        |one: &Override| matches!(one.kind(), OverrideKind::Attest | OverrideKind::Invalidate);
+    if overrides.iter().any(turns) {
+        return Vec::new();
+    }
     let mut history = History::new(attempts);
     history.keep_newest(live, retention);
     history.keep_cornerstones();

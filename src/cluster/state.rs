@@ -1,6 +1,7 @@
 //! The index of migrations, workloads and Services in view.
 
 use super::attempts::Attempts;
+use super::overrides::Overrides;
 use super::pairing;
 use super::reading::Confirmation;
 use super::shared::Shared;
@@ -216,6 +217,7 @@ pub struct ClusterState {
     services: Vec<ServiceFacts>,
     waiting_hooks: Vec<(String, Ordering)>,
     pub(super) attempts: Attempts,
+    pub(super) overrides: Overrides,
     pub(super) confirmation: Option<Result<Confirmation, String>>,
 }
 
@@ -285,6 +287,16 @@ impl ClusterState {
     /// The attempts, to take further ones into view.
     pub fn attempts_mut(&mut self) -> &mut Attempts {
         &mut self.attempts
+    }
+
+    /// What persons say against the gate.
+    pub fn overrides(&self) -> &Overrides {
+        &self.overrides
+    }
+
+    /// The overrides, to take further ones into view.
+    pub fn overrides_mut(&mut self) -> &mut Overrides {
+        &mut self.overrides
     }
 
     /// Whether a Service in view sends traffic to this regular container of pods of this template.

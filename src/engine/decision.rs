@@ -1,6 +1,9 @@
 //! The outcome of a decision.
 
-use crate::cluster::Question;
+use jiff::Timestamp;
+
+use crate::cluster::{Override, Question};
+use crate::domain::gate_override::OverrideKind;
 use crate::policy::{Effect, Finding, Problems, Rule, Severity};
 
 /// What wavegate says about a request.
@@ -15,10 +18,57 @@ pub struct Decision {
     pub unreadable: Option<String>,
     /// What must be asked of the cluster before this decision may stand.
     pub question: Option<Question>,
+    pub(super) overrides: Vec<OverrideUse>,
     softened: bool,
 }
 
+/// An override that lets a request through which would be refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OverrideUse {
+    /// Its name, in the namespace of the request.
+    pub name: String,
+    /// What it does.
+    pub kind: OverrideKind,
+    /// The release that it lets through.
+    pub release: String,
+    /// Why, in its author's words.
+    pub reason: String,
+    /// When it counts no more; `None` where it counts until it is deleted.
+    pub until: Option<Timestamp>,
+}
+
+impl OverrideUse {
+    pub(super) fn of(one: &Override, release: &str, longest: jiff::SignedDuration) -> Self {
+        Self {
+            name: one.name.clone(),
+            kind: one.kind(),
+            release: release.to_owned(),
+            reason: one.spec.reason.clone(),
+            until: one.until(longest),
+        }
+    }
+
+    /// In a sentence, for the client.
+    pub fn notice(&self) -> String {
+        let Self { name, kind, release, reason, until } = self;
+        let until = until.map_or_else(|| "it is deleted".to_owned(), |until| until.to_string());
+        format!("GateOverride {name} ({kind}) lets {release} through until {until}: {reason}")
+    }
+}
+
 impl Decision {
+    /// The overrides without which this request would be refused, each use of which leaves its trace. None where it is
+    /// refused all the same, where nothing is refused, and on a dry run.
+    pub fn overrides_used(&self) -> &[OverrideUse] {
+        if self.is_allowed() { &self.overrides } else { &[] }
+    }
+
+    /// The same in short, for logs and audit: `Bypass/hotfix,Attest/by-hand`; empty where there is none.
+    pub fn overrides_named(&self) -> String {
+        let named = self.overrides_used().iter().map(|used| format!("{}/{}", used.kind, used.name));
+        named.collect::<Vec<_>>().join(",")
+    }
+
     /// Whether the request is let through.
     pub fn is_allowed(&self) -> bool {
         let denies = self.findings.iter().any(|finding| finding.effect() == Effect::Deny);

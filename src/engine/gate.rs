@@ -2,14 +2,16 @@
 
 use jiff::Timestamp;
 
-use super::{ARGO_CD_FIELD_MANAGER, Decision, Known, Mode, groups, is_server_side_diff};
+use super::{
+    ARGO_CD_FIELD_MANAGER, Decision, Known, Mode, OverrideUse, groups, is_server_side_diff,
+};
 use crate::admission::{Admission, Operation, Subject};
 use crate::cluster::{ClusterState, ObjectKey, Question};
 use crate::domain::argocd::HookPhase;
 use crate::domain::job::Job;
 use crate::domain::role::MigrationPhase;
 use crate::policy::context::Standing;
-use crate::policy::gate::{self, Change, Launch};
+use crate::policy::gate::{self, Change, Judgement, Launch};
 use crate::policy::{Context, OnUnknown, Policy};
 
 /// Judges the releases that a workload brings. What happened before any attempt was seen is nobody's to judge, so
@@ -38,7 +40,7 @@ pub(super) fn judge(
     let judgements = if state.attempts().has(namespace) {
         gate::judge_knowing(known.facts(), change, state, policy, now)
     } else {
-        gate::first_install(change, state)
+        gate::first_install(change, state, policy, now)
     };
     let proven = judgements.iter().all(|judgement| judgement.verdict.is_proof());
     if !created && proven && !judgements.is_empty() {
@@ -52,6 +54,7 @@ pub(super) fn judge(
             check(judgement, &context, found);
         });
     }
+    voice(&judgements, policy, decision);
     if (decision.denies_by_gate() || !state.attempts().has(namespace)) && !state.was_asked() {
         decision.question = Some(Question {
             namespace: namespace.to_owned(),
@@ -65,14 +68,26 @@ pub(super) fn judge(
     }
 }
 
+/// Says which overrides let a release through that would be held.
+fn voice(judgements: &[Judgement<'_>], policy: &Policy, decision: &mut Decision) {
+    for judgement in judgements.iter().filter(|judgement| judgement.sure) {
+        for used in &judgement.used {
+            let used = OverrideUse::of(used, &judgement.release, policy.longest_bypass);
+            decision.notices.push(used.notice());
+            decision.overrides.push(used);
+        }
+    }
+}
+
 /// Judges a migration Job that is created. What runs now, and what is missing, only the cluster knows.
 pub(super) fn launch(
     admission: &Admission<'_>,
     job: &Job<'_>,
     context: &Context<'_>,
+    now: Timestamp,
     decision: &mut Decision,
 ) {
-    let launch = Launch::of(job, context.namespace, context.state);
+    let launch = Launch::of(job, context.namespace, context.state, context.policy, now);
     let may_deny = job.recognition.may_deny();
     groups::LAUNCH.check_gate(context.policy, decision, may_deny, |check, found| {
         check(job, &launch, context, found);
@@ -98,6 +113,9 @@ pub(super) fn settle(
 ) {
     if admission.dry_run && !is_refused_dry_run(admission, policy) {
         decision.soften_gate();
+    }
+    if admission.dry_run || mode == Mode::Warn {
+        decision.overrides.clear();
     }
     if let Some(reason) = state.unread() {
         decision.doubt_gate(reason);

@@ -353,5 +353,6 @@ fn severities_follow_the_policy() {
 }
 
 mod gate;
+mod overrides;
 mod promises;
 mod waiter;

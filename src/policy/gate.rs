@@ -6,6 +6,7 @@
 mod account;
 mod contract;
 mod evidence;
+mod overriding;
 mod release;
 mod verdict;
 
@@ -13,12 +14,13 @@ use jiff::Timestamp;
 
 pub use account::{Account, Bearing, Entry, account};
 pub use contract::{Launch, OldRelease};
+pub use overriding::{Standing, Voice};
 pub use release::{Match, Release, Releases};
 
 use self::evidence::Evidence;
 use self::verdict::Gate;
 use super::Policy;
-use crate::cluster::{Attempt, ClusterState, Sighting, WorkloadFacts, pairing};
+use crate::cluster::{Attempt, ClusterState, Override, Sighting, WorkloadFacts, pairing};
 use crate::domain::keys;
 use crate::domain::outcome::Outcome;
 use crate::domain::workload::Workload;
@@ -34,6 +36,8 @@ pub struct Judgement<'s> {
     pub verdict: Verdict<'s>,
     /// What else is worth saying about it.
     pub remarks: Vec<Remark<'s>>,
+    /// The overrides without which the release would be held.
+    pub used: Vec<&'s Override>,
     /// Whether the migrations surely belong to the workload. A likely pair never denies.
     pub sure: bool,
 }
@@ -41,7 +45,8 @@ pub struct Judgement<'s> {
 /// Whether a release may run, and what says so. The first that holds, in this order.
 #[derive(Clone, Copy, Debug)]
 pub enum Verdict<'s> {
-    // A person's override (`GateOverride`) comes first; its row has its place here.
+    /// A person lets the release through that would be held.
+    Bypassed(&'s Override),
     /// A declared contract removed what the release needs.
     Excluded(&'s Attempt),
     /// Every migration required for the release succeeded.
@@ -56,6 +61,8 @@ pub enum Verdict<'s> {
     Running(&'s Attempt),
     /// A required migration failed, was interrupted, or nobody knows how it ended.
     Ended(&'s Attempt, Outcome),
+    /// A required migration succeeded before a time from which, as a person says, nothing counts.
+    Invalidated(&'s Attempt, &'s Override),
     /// The newest migration prepared neither this release nor the one that runs now.
     OtherRelease(&'s Attempt),
     /// Whether a migration was made for this release cannot be told.
@@ -92,6 +99,20 @@ impl Verdict<'_> {
     pub fn is_proof(&self) -> bool {
         matches!(self, Self::Proven | Self::Floor | Self::RanHere)
     }
+
+    /// Whether a rule may hold the release for it.
+    pub fn may_hold(&self) -> bool {
+        matches!(
+            self,
+            Self::Excluded(_)
+                | Self::Running(_)
+                | Self::Ended(..)
+                | Self::Invalidated(..)
+                | Self::OtherRelease(_)
+                | Self::Incomparable(_)
+                | Self::NeverRan(_)
+        )
+    }
 }
 
 /// A workload that is about to run, and before an update the one that runs now.
@@ -127,7 +148,7 @@ pub fn judge_knowing<'s>(
 ) -> Vec<Judgement<'s>> {
     match gate(facts, change, state, policy, now) {
         Some(gate) => gate.judge(),
-        None => first_install(change, state),
+        None => first_install(change, state, policy, now),
     }
 }
 
@@ -143,14 +164,11 @@ fn gate<'s, 'w>(
     let sides = [Some(facts), old.as_ref()];
     let (sure, likely) = paired(sides.into_iter().flatten(), state, policy);
     let is_sure = !sure.is_empty();
-    let evidence = if is_sure { sure } else { likely };
-    (!evidence.is_empty()).then(|| Gate {
-        change,
-        state,
-        policy,
-        now,
-        evidence: Evidence::new(evidence),
-        sure: is_sure,
+    let attempts = if is_sure { sure } else { likely };
+    (!attempts.is_empty()).then(|| {
+        let overrides = overriding::of_change(facts, old.as_ref(), state, policy, now);
+        let evidence = Evidence::new(attempts, overrides.clone());
+        Gate { change, state, policy, now, evidence, overrides, sure: is_sure }
     })
 }
 
@@ -190,19 +208,29 @@ fn paired<'f, 's>(
 }
 
 /// The verdict where no attempt is in view: the first install of an app whose author asked for the gate is told so.
-pub fn first_install<'s>(change: Change<'_>, state: &'s ClusterState) -> Vec<Judgement<'s>> {
+pub fn first_install<'s>(
+    change: Change<'_>,
+    state: &'s ClusterState,
+    policy: &Policy,
+    now: Timestamp,
+) -> Vec<Judgement<'s>> {
     let Some(app) = change.new.key(keys::APP).filter(|_| change.old.is_none()) else {
         return Vec::new();
     };
     let revisions = state.confirmation().map_or(&[][..], |confirmation| &confirmation.revisions);
     let verdict = if revisions.is_empty() { Verdict::FirstInstall } else { Verdict::NotMigrated };
-    vec![Judgement {
+    let mut judgement = Judgement {
         release: app.value.to_owned(),
         path: app.path(),
         verdict,
         remarks: Vec::new(),
+        used: Vec::new(),
         sure: true,
-    }]
+    };
+    if matches!(verdict, Verdict::FirstInstall) && policy.first_install_denies {
+        overriding::first_install(&mut judgement, change, state, policy, now);
+    }
+    vec![judgement]
 }
 
 #[cfg(test)]

@@ -133,6 +133,8 @@ pub struct Policy {
     pub first_install_denies: bool,
     /// How long an app is known to migrate after its last attempt.
     pub known_for: SignedDuration,
+    /// How long a `GateOverride` of kind Bypass counts at most.
+    pub longest_bypass: SignedDuration,
     /// Failures of one migration for one release after which a further attempt is warned of.
     pub failures_before_warning: usize,
     /// Namespace of the environment in which a release must have been proven before.
@@ -162,6 +164,7 @@ impl Default for Policy {
             on_unknown: OnUnknown::Deny,
             first_install_denies: false,
             known_for: SignedDuration::from_hours(180 * 24),
+            longest_bypass: SignedDuration::from_hours(24),
             failures_before_warning: 2,
             upstream: None,
             denied_dry_runs: Vec::new(),

@@ -19,13 +19,14 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
 use super::webhook::Endpoint;
+use crate::domain::gate_override::OverrideKind;
 use crate::engine::Mode;
 pub use certificates::{CertificateMetrics, Rotation};
 use decisions::Decisions;
-pub use labels::{Effect, Verdict};
+pub use labels::{Effect, OverrideState, Verdict};
 use labels::{
-    EndpointLabel, EndpointLabels, FindingLabels, HandshakeLabels, RefusalLabels, ReloadLabels,
-    RequestLabels, StatusClass,
+    EndpointLabel, EndpointLabels, FindingLabels, HandshakeLabels, OverrideKindLabel,
+    OverrideLabels, OverrideUseLabels, RefusalLabels, ReloadLabels, RequestLabels, StatusClass,
 };
 pub(super) use labels::{HandshakeFailure, RefusalReason, ReloadResult};
 pub use watch::{EventResult, NamespaceMode, RecordWrite, WatchMetrics, Watched};
@@ -60,6 +61,8 @@ pub struct Metrics {
     certificate_not_after: Gauge,
     findings: Family<FindingLabels, Counter>,
     decisions: Decisions,
+    overrides: Family<OverrideLabels, Gauge>,
+    overrides_used: Family<OverrideUseLabels, Counter>,
     watch: WatchMetrics,
     certificates: CertificateMetrics,
 }
@@ -117,6 +120,8 @@ impl Metrics {
             certificate_not_after: Gauge::default(),
             findings: Family::default(),
             decisions: Decisions::default(),
+            overrides: Family::default(),
+            overrides_used: Family::default(),
             watch: WatchMetrics::default(),
             certificates: CertificateMetrics::default(),
             registry: Registry::default(),
@@ -135,6 +140,12 @@ impl Metrics {
         }
         for result in ReloadResult::ALL {
             drop(self.reloads.get_or_create(&ReloadLabels { result }));
+        }
+        for kind in OverrideKind::ALL.map(OverrideKindLabel) {
+            drop(self.overrides_used.get_or_create(&OverrideUseLabels { kind }));
+            for state in OverrideState::ALL {
+                drop(self.overrides.get_or_create(&OverrideLabels { kind, state }));
+            }
         }
         for status in StatusClass::ALL {
             let endpoint = EndpointLabel::Other;
@@ -194,6 +205,16 @@ impl Metrics {
             self.findings.clone(),
         );
         self.decisions.register(registry);
+        registry.register(
+            "overrides",
+            "GateOverrides in view, by kind and whether they count",
+            self.overrides.clone(),
+        );
+        registry.register(
+            "overrides_used",
+            "Requests that were let through because of a GateOverride, by its kind",
+            self.overrides_used.clone(),
+        );
         self.watch.register(registry);
         self.certificates.register(registry);
     }
@@ -217,6 +238,19 @@ impl Metrics {
     /// A decision on an object of this namespace.
     pub fn decided(&self, mode: Mode, verdict: Verdict, dry_run: bool, namespace: &str) {
         self.decisions.count(mode, verdict, dry_run, namespace);
+    }
+
+    /// A request was let through because of an override.
+    pub fn override_used(&self, kind: OverrideKind) {
+        let kind = OverrideKindLabel(kind);
+        self.overrides_used.get_or_create(&OverrideUseLabels { kind }).inc();
+    }
+
+    /// How many overrides of a kind are in view in that state.
+    pub fn overrides(&self, kind: OverrideKind, state: OverrideState, count: usize) {
+        let labels = OverrideLabels { kind: OverrideKindLabel(kind), state };
+        let count = i64::try_from(count).unwrap_or(i64::MAX);
+        self.overrides.get_or_create(&labels).set(count);
     }
 
     /// The metrics as `OpenMetrics` text, see [`CONTENT_TYPE`].
@@ -330,6 +364,8 @@ mod tests {
         metrics.refused(RefusalReason::BodyTooLarge);
         metrics.finding(Endpoint::ValidateEnforce, "WG101", Effect::Deny);
         metrics.certificate_expires(1_800_000_000);
+        metrics.override_used(OverrideKind::Bypass);
+        metrics.overrides(OverrideKind::Attest, OverrideState::Expired, 2);
         let text = metrics.encode().expect("a String takes any text");
         for line in [
             r#"wavegate_requests_total{endpoint="mutate_warn",status="2xx"} 1"#,
@@ -343,6 +379,9 @@ mod tests {
             r#"wavegate_certificate_reloads_total{result="failed"} 0"#,
             r#"wavegate_findings_total{code="WG101",effect="deny",endpoint="validate_enforce"} 1"#,
             "wavegate_certificate_not_after_timestamp_seconds 1800000000",
+            r#"wavegate_overrides_used_total{kind="bypass"} 1"#,
+            r#"wavegate_overrides_used_total{kind="retire"} 0"#,
+            r#"wavegate_overrides{kind="attest",state="expired"} 2"#,
             "wavegate_requests_in_flight 0",
             "wavegate_panics_total 0",
         ] {

@@ -15,7 +15,7 @@ use crate::admission::{
     decode, denial_message, identity_of, uid_of, warnings_line,
 };
 use crate::cluster::{ClusterState, Question, Reading};
-use crate::engine::{Decision, Mode, Mutation, evaluate, mutate};
+use crate::engine::{Decision, Mode, Mutation, OverrideUse, evaluate, mutate};
 use crate::policy::{Effect, Finding, Policy};
 
 /// What a webhook configuration calls. The mode is in the path, so that the server needs no look-up of
@@ -119,6 +119,8 @@ struct Verdict {
     outcome: &'static str,
     denied: String,
     warned: String,
+    /// Overrides that let it through, as `Kind/name`.
+    overrides: String,
 }
 
 impl Verdict {
@@ -128,6 +130,7 @@ impl Verdict {
             outcome: "allowed",
             denied: String::new(),
             warned: String::new(),
+            overrides: String::new(),
         }
     }
 }
@@ -248,6 +251,7 @@ impl Webhook {
             outcome: if decision.is_allowed() { "allowed" } else { "denied" },
             denied: codes(decision.denials()),
             warned: codes(decision.warnings()),
+            overrides: decision.overrides_named(),
         }
     }
 
@@ -265,6 +269,8 @@ impl Webhook {
         let warned = endpoint.mode() == Mode::Warn && decision.warnings().next().is_some();
         let (reason, note) = if !decision.is_allowed() {
             (Reason::Denied, denial_message(admission, decision, &self.policy))
+        } else if !decision.overrides_used().is_empty() {
+            (Reason::Overridden, overrides_line(admission, decision))
         } else if warned {
             (Reason::Warned, warnings_line(decision))
         } else {
@@ -295,6 +301,9 @@ impl Webhook {
                 Effect::Warn => metrics::Effect::Warn,
             };
             self.metrics.finding(endpoint, finding.code(), effect);
+        }
+        for used in decision.overrides_used() {
+            self.metrics.override_used(used.kind);
         }
     }
 }
@@ -333,7 +342,14 @@ fn mutated(admission: &Admission<'_>, mutation: &Mutation) -> Verdict {
         outcome: if mutation.patch.0.is_empty() { "unchanged" } else { "patched" },
         denied: String::new(),
         warned: String::new(),
+        overrides: String::new(),
     }
+}
+
+/// Which overrides let a request through, why, and who asked.
+fn overrides_line(admission: &Admission<'_>, decision: &Decision) -> String {
+    let used: Vec<String> = decision.overrides_used().iter().map(OverrideUse::notice).collect();
+    format!("{} (asked by {})", used.join("; "), admission.username)
 }
 
 fn codes<'f>(findings: impl Iterator<Item = &'f Finding>) -> String {
@@ -360,6 +376,7 @@ fn log(endpoint: Endpoint, admission: &Admission<'_>, verdict: &Verdict, started
         verdict = verdict.outcome,
         denied = verdict.denied,
         warned = verdict.warned,
+        overrides = verdict.overrides,
         micros = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX),
         "decision"
     );

@@ -1,12 +1,13 @@
 //! What a watch says, applied to what is known. Nothing here talks to a cluster.
 
 use std::collections::HashSet;
+use std::fmt::Display;
 
 use kube::runtime::watcher::Event;
 use serde::Deserialize;
 
 use super::stored::{Kind, Stored};
-use crate::cluster::{Attempt, AttemptError, Attempts, Gone};
+use crate::cluster::{Attempt, ClusterState, Gone, Override};
 use crate::domain::record::{RecordSpec, RecordStatus};
 
 /// Identity of an attempt: its namespace and the UID of its Job.
@@ -22,11 +23,11 @@ impl AttemptKey {
     }
 }
 
-/// One of the two watches: of Jobs or of records.
+/// One of the watches.
 #[derive(Debug)]
 pub(super) struct Feed {
     kind: Source,
-    /// UIDs that the listing in progress has brought so far.
+    /// What the listing in progress has brought so far: UIDs of Jobs, or overrides as `namespace/name`.
     listed: HashSet<String>,
     /// Objects that could not be read, as far as that was said.
     unreadable: HashSet<String>,
@@ -40,6 +41,7 @@ const MOST_UNREADABLE: usize = 256;
 pub(super) enum Source {
     Jobs,
     Records,
+    Overrides,
 }
 
 impl Source {
@@ -47,6 +49,7 @@ impl Source {
         match self {
             Self::Jobs => Kind::Job,
             Self::Records => Kind::Record,
+            Self::Overrides => Kind::Override,
         }
     }
 
@@ -55,6 +58,7 @@ impl Source {
         match self {
             Self::Jobs => "jobs",
             Self::Records => "records",
+            Self::Overrides => "overrides",
         }
     }
 }
@@ -72,7 +76,7 @@ pub(super) enum Told {
     Undecodable {
         /// Its namespace and name.
         object: String,
-        error: AttemptError,
+        error: String,
         /// Whether this is said for the first time.
         first: bool,
     },
@@ -87,7 +91,7 @@ struct StoredRecord {
 }
 
 /// The attempt that a stored record speaks of.
-pub(super) fn attempt_of_record(stored: &Stored) -> Result<Attempt, AttemptError> {
+pub(super) fn attempt_of_record(stored: &Stored) -> Result<Attempt, serde_json::Error> {
     let record: StoredRecord = serde_json::from_str(stored.json())?;
     Ok(Attempt::of_record(stored.namespace(), record.spec, record.status))
 }
@@ -98,7 +102,7 @@ impl Feed {
     }
 
     /// Applies one event of the watch.
-    pub(super) fn apply(&mut self, event: Event<Stored>, attempts: &mut Attempts) -> Told {
+    pub(super) fn apply(&mut self, event: Event<Stored>, state: &mut ClusterState) -> Told {
         match event {
             Event::Init => {
                 self.listed.clear();
@@ -106,72 +110,93 @@ impl Feed {
             }
             Event::InitApply(object) => {
                 // An object that cannot be read is there nevertheless: it is not gone.
-                self.listed.insert(self.uid_of(&object).to_owned());
-                self.observe(&object, attempts)
+                self.listed.insert(self.identity(&object));
+                self.observe(&object, state)
             }
-            Event::Apply(object) => self.observe(&object, attempts),
-            Event::Delete(object) => self.forget(&object, attempts),
+            Event::Apply(object) => self.observe(&object, state),
+            Event::Delete(object) => self.forget(&object, state),
             Event::InitDone => {
                 let listed = std::mem::take(&mut self.listed);
                 match self.kind {
-                    Source::Jobs => attempts.jobs_listed(&listed),
-                    Source::Records => attempts.records_listed(&listed),
+                    Source::Jobs => state.attempts_mut().jobs_listed(&listed),
+                    Source::Records => state.attempts_mut().records_listed(&listed),
+                    Source::Overrides => state.overrides_mut().listed(&listed),
                 }
                 Told::Listed
             }
         }
     }
 
-    /// UID of the Job that an object is or speaks of.
-    fn uid_of<'o>(&self, object: &'o Stored) -> &'o str {
+    /// What an object is known by: the UID of the Job that it is or speaks of, or where an override stands.
+    fn identity(&self, object: &Stored) -> String {
         match self.kind {
-            Source::Jobs => object.uid(),
-            Source::Records => object.name(),
+            Source::Jobs => object.uid().to_owned(),
+            Source::Records => object.name().to_owned(),
+            Source::Overrides => place(object),
         }
     }
 
-    fn observe(&mut self, object: &Stored, attempts: &mut Attempts) -> Told {
+    fn observe(&mut self, object: &Stored, state: &mut ClusterState) -> Told {
         let attempt = match self.kind {
             Source::Jobs => Attempt::of_job(object.json()),
-            Source::Records => attempt_of_record(object).map(Some),
+            Source::Records => attempt_of_record(object).map(Some).map_err(Into::into),
+            Source::Overrides => return self.observe_override(object, state),
         };
         let attempt = match attempt {
             Ok(Some(attempt)) => attempt,
             Ok(None) => return Told::Nothing,
-            Err(error) => return self.undecodable(object, error),
+            Err(error) => return self.undecodable(object, &error),
         };
-        let key =
-            AttemptKey { namespace: attempt.facts.key.namespace.clone(), uid: attempt.uid.clone() };
+        let key = AttemptKey::of(&attempt);
         match self.kind {
-            Source::Jobs => attempts.observe_job(attempt),
-            Source::Records => attempts.observe_record(attempt),
+            Source::Jobs => state.attempts_mut().observe_job(attempt),
+            Source::Records | Source::Overrides => state.attempts_mut().observe_record(attempt),
         }
         Told::Attempt(key)
     }
 
-    fn undecodable(&mut self, object: &Stored, error: AttemptError) -> Told {
-        let name = format!("{}/{}", object.namespace(), object.name());
+    fn observe_override(&mut self, object: &Stored, state: &mut ClusterState) -> Told {
+        match Override::read(object.namespace(), object.json()) {
+            Ok(one) => {
+                state.overrides_mut().observe(one);
+                Told::Nothing
+            }
+            Err(error) => self.undecodable(object, &error),
+        }
+    }
+
+    fn undecodable(&mut self, object: &Stored, error: &dyn Display) -> Told {
+        let name = place(object);
         let first = !self.unreadable.contains(&name);
         if self.unreadable.len() < MOST_UNREADABLE {
             self.unreadable.insert(name.clone());
         }
-        Told::Undecodable { object: name, error, first }
+        Told::Undecodable { object: name, error: error.to_string(), first }
     }
 
     /// A deletion brings the object's last state, and a Job that ended before it was deleted has ended.
-    fn forget(&mut self, object: &Stored, attempts: &mut Attempts) -> Told {
-        let (namespace, uid) = (object.namespace(), self.uid_of(object));
+    fn forget(&mut self, object: &Stored, state: &mut ClusterState) -> Told {
+        let (namespace, uid) = (object.namespace(), self.identity(object));
         match self.kind {
             Source::Jobs => {
-                if let Told::Nothing = self.observe(object, attempts) {
+                if let Told::Nothing = self.observe(object, state) {
                     return Told::Nothing;
                 }
-                attempts.forget_job(namespace, uid, Gone::Deleted);
+                state.attempts_mut().forget_job(namespace, &uid, Gone::Deleted);
             }
-            Source::Records => attempts.forget_record(namespace, uid),
+            Source::Records => state.attempts_mut().forget_record(namespace, &uid),
+            Source::Overrides => {
+                state.overrides_mut().forget(namespace, object.name());
+                return Told::Nothing;
+            }
         }
-        Told::Attempt(AttemptKey { namespace: namespace.to_owned(), uid: uid.to_owned() })
+        Told::Attempt(AttemptKey { namespace: namespace.to_owned(), uid })
     }
+}
+
+/// Where an object stands, for a person.
+fn place(object: &Stored) -> String {
+    format!("{}/{}", object.namespace(), object.name())
 }
 
 #[cfg(test)]
@@ -208,17 +233,17 @@ mod tests {
     }
 
     /// Plays events and says what is known of each attempt afterwards.
-    fn play(feeds: &mut [Feed; 2], attempts: &mut Attempts, events: Vec<(Source, Event<Stored>)>) {
+    fn play(feeds: &mut [Feed; 2], state: &mut ClusterState, events: Vec<(Source, Event<Stored>)>) {
         for (source, event) in events {
             let [jobs, records] = feeds;
             let feed = if source == Source::Jobs { jobs } else { records };
-            feed.apply(event, attempts);
+            feed.apply(event, state);
         }
     }
 
-    fn outcomes(attempts: &Attempts) -> Vec<(&str, Outcome)> {
+    fn outcomes(state: &ClusterState) -> Vec<(&str, Outcome)> {
         let mut known: Vec<_> =
-            attempts.iter().map(|s| (s.attempt().uid.as_str(), s.outcome())).collect();
+            state.attempts().iter().map(|s| (s.attempt().uid.as_str(), s.outcome())).collect();
         known.sort_unstable_by_key(|(uid, _)| *uid);
         known
     }
@@ -228,10 +253,10 @@ mod tests {
         use Event::{Apply, Delete, Init, InitApply, InitDone};
         use Source::{Jobs, Records};
         let mut feeds = [Feed::new(Jobs), Feed::new(Records)];
-        let mut attempts = Attempts::default();
+        let mut state = ClusterState::default();
         play(
             &mut feeds,
-            &mut attempts,
+            &mut state,
             vec![
                 (Records, Init),
                 (Records, InitApply(record("old", "Running"))),
@@ -253,7 +278,7 @@ mod tests {
         );
         let unknown = Outcome::Unknown;
         assert_eq!(
-            outcomes(&attempts),
+            outcomes(&state),
             [
                 ("a", Outcome::Succeeded),
                 ("b", Outcome::Interrupted),
@@ -262,18 +287,18 @@ mod tests {
                 ("old", unknown),
             ]
         );
-        play(&mut feeds, &mut attempts, vec![(Records, Apply(record("c", "Succeeded")))]);
-        assert_eq!(outcomes(&attempts)[2], ("c", Outcome::Succeeded));
+        play(&mut feeds, &mut state, vec![(Records, Apply(record("c", "Succeeded")))]);
+        assert_eq!(outcomes(&state)[2], ("c", Outcome::Succeeded));
     }
 
     #[test]
     fn a_listing_in_pages_that_breaks_off_forgets_nothing() {
         let mut feeds = [Feed::new(Source::Jobs), Feed::new(Source::Records)];
-        let mut attempts = Attempts::default();
+        let mut state = ClusterState::default();
         let jobs = |event| (Source::Jobs, event);
         play(
             &mut feeds,
-            &mut attempts,
+            &mut state,
             vec![
                 jobs(Event::Init),
                 jobs(Event::InitApply(job("a", None))),
@@ -285,9 +310,9 @@ mod tests {
                 jobs(Event::InitApply(job("b", None))),
             ],
         );
-        assert!(attempts.iter().all(|sighting| sighting.outcome() == Outcome::Running));
-        play(&mut feeds, &mut attempts, vec![jobs(Event::InitDone)]);
-        assert_eq!(outcomes(&attempts), [("a", Outcome::Unknown), ("b", Outcome::Running)]);
+        assert!(state.attempts().iter().all(|sighting| sighting.outcome() == Outcome::Running));
+        play(&mut feeds, &mut state, vec![jobs(Event::InitDone)]);
+        assert_eq!(outcomes(&state), [("a", Outcome::Unknown), ("b", Outcome::Running)]);
     }
 
     #[test]
@@ -303,16 +328,16 @@ mod tests {
             ),
         ] {
             let mut feeds = [Feed::new(Source::Jobs), Feed::new(Source::Records)];
-            let mut attempts = Attempts::default();
+            let mut state = ClusterState::default();
             play(
                 &mut feeds,
-                &mut attempts,
+                &mut state,
                 vec![
                     (Source::Jobs, Event::Apply(job("a", None))),
                     (Source::Records, Event::Apply(record("a", "Running"))),
                 ],
             );
-            let before = format!("{:?}", attempts.get("shop", "a"));
+            let before = format!("{:?}", state.attempts().get("shop", "a"));
             let [jobs, records] = &mut feeds;
             let feed = if source == Source::Jobs { jobs } else { records };
             let mut firsts = Vec::new();
@@ -322,13 +347,13 @@ mod tests {
                 Event::InitDone,
                 Event::Apply(stored(&broken)),
             ] {
-                if let Told::Undecodable { object, first, .. } = feed.apply(event, &mut attempts) {
+                if let Told::Undecodable { object, first, .. } = feed.apply(event, &mut state) {
                     assert!(object.starts_with("shop/"), "{object}");
                     firsts.push(first);
                 }
             }
             assert_eq!(firsts, [true, false], "{source:?}");
-            assert_eq!(format!("{:?}", attempts.get("shop", "a")), before, "{source:?}");
+            assert_eq!(format!("{:?}", state.attempts().get("shop", "a")), before, "{source:?}");
         }
     }
 }

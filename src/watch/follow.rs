@@ -47,11 +47,13 @@ pub(super) struct Follow {
 pub(super) struct Listings {
     jobs: bool,
     records: bool,
+    overrides: bool,
     /// Grows with each listing.
     pub(super) count: u64,
 }
 
 impl Listings {
+    /// Whether all Jobs and records were listed: the recorder and the pruner ask, whom no override concerns.
     pub(super) const fn complete(self) -> bool {
         self.jobs && self.records
     }
@@ -60,6 +62,7 @@ impl Listings {
         match source {
             Source::Jobs => self.jobs,
             Source::Records => self.records,
+            Source::Overrides => self.overrides,
         }
     }
 
@@ -67,6 +70,7 @@ impl Listings {
         match source {
             Source::Jobs => self.jobs = true,
             Source::Records => self.records = true,
+            Source::Overrides => self.overrides = true,
         }
         self.count = self.count.wrapping_add(1);
     }
@@ -77,6 +81,7 @@ impl Source {
         match self {
             Self::Jobs => Watched::Jobs,
             Self::Records => Watched::Records,
+            Self::Overrides => Watched::Overrides,
         }
     }
 
@@ -84,7 +89,7 @@ impl Source {
         let config = Config::default().page_size(PAGE).timeout(WATCH_SECONDS);
         match self {
             Self::Jobs => config.labels(&format!("{}=true", keys::STAMP_TRACKED)),
-            Self::Records => config,
+            Self::Records | Self::Overrides => config,
         }
     }
 }
@@ -117,9 +122,9 @@ impl Follow {
     }
 
     fn apply(&self, feed: &mut Feed, source: Source, event: Event<Stored>) {
-        let (told, attempts) = self.known.change(|attempts| {
-            let told = feed.apply(event, attempts);
-            (told, attempts.len())
+        let (told, attempts) = self.known.change_all(|state| {
+            let told = feed.apply(event, state);
+            (told, state.attempts().len())
         });
         let metrics = self.metrics.watch();
         metrics.attempts(attempts);
@@ -131,7 +136,6 @@ impl Follow {
             Told::Undecodable { object, error, first } => {
                 metrics.undecodable(source.watched());
                 if first {
-                    let error = error.to_string();
                     tracing::warn!(watch = source.name(), object, error, "cannot be read");
                 }
             }
@@ -158,7 +162,10 @@ impl Follow {
     fn report(&self, source: Source, error: &watcher::Error, said: &mut String) {
         self.metrics.watch().lost(source.watched());
         let reason = trouble::watch_reason(source.kind(), error);
-        if !self.listings.borrow().has(source) {
+        if source == Source::Overrides && trouble::is_missing(error) {
+            // Where nobody can create one there is none to wait for, and an older chart knows none.
+            self.readiness.met(source.name());
+        } else if !self.listings.borrow().has(source) {
             self.readiness.wait_for(source.name(), reason.clone());
         }
         if *said != reason {

@@ -18,7 +18,12 @@ impl Known {
     /// Changes what is known. A panic under the lock leaves at worst one attempt half observed, which the next
     /// listing puts right; it must not end all decisions.
     pub(super) fn change<R>(&self, change: impl FnOnce(&mut Attempts) -> R) -> R {
-        change(self.0.write().unwrap_or_else(PoisonError::into_inner).attempts_mut())
+        self.change_all(|state| change(state.attempts_mut()))
+    }
+
+    /// The same of all that is known.
+    pub(super) fn change_all<R>(&self, change: impl FnOnce(&mut ClusterState) -> R) -> R {
+        change(&mut self.0.write().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// What is known of an attempt, as a copy.

@@ -14,7 +14,9 @@ use super::feed::attempt_of_record;
 use super::stored::{Kind, Stored};
 use super::trouble;
 use crate::cluster::retention::LiveReleases;
-use crate::cluster::{Attempt, Attempts, ObjectKey, Question, Reading, Reference, ReferenceKind};
+use crate::cluster::{
+    Attempt, Attempts, ObjectKey, Override, Question, Reading, Reference, ReferenceKind,
+};
 use crate::server::live::{Live, LiveReading, Unread};
 use objects::{ControllerRevision, ReplicaSet, Running};
 
@@ -24,6 +26,7 @@ const BOUND: Duration = Duration::from_secs(1);
 /// A namespace's attempts and the releases that still matter there.
 pub(super) struct History {
     pub(super) attempts: Attempts,
+    pub(super) overrides: Vec<Override>,
     pub(super) live: LiveReleases,
 }
 
@@ -65,9 +68,10 @@ impl LiveReader {
     async fn answer(&self, question: Question) -> Result<Reading, Unread> {
         let Question { namespace, revisions_of, running, references } = question;
         let owner = revisions_of.as_ref();
-        let (jobs, records, sets, revisions, running, missing) = tokio::try_join!(
+        let (jobs, records, overrides, sets, revisions, running, missing) = tokio::try_join!(
             self.list(Kind::Job, &namespace),
             self.list(Kind::Record, &namespace),
+            self.list(Kind::Override, &namespace),
             self.list_if(running || owner.is_some_and(has_sets), Kind::ReplicaSet, &namespace),
             self.list_if(
                 owner.is_some_and(|owner| !has_sets(owner)),
@@ -87,6 +91,7 @@ impl LiveReader {
             // What cannot be read proves nothing, and the watch has counted it.
             jobs: jobs.iter().filter_map(|job| Attempt::of_job(job.json()).ok()?).collect(),
             records: records.iter().filter_map(|record| attempt_of_record(record).ok()).collect(),
+            overrides: overrides_of(&overrides),
             revisions: revisions_of.map(of_owner).unwrap_or_default(),
             running: running.facts(&namespace, &sets),
             missing,
@@ -95,9 +100,10 @@ impl LiveReader {
 
     /// What a namespace remembers and what runs or may be rolled back to there, without a bound of time.
     pub(super) async fn history(&self, namespace: &str) -> Result<History, Unread> {
-        let (jobs, records, sets, revisions, running) = tokio::try_join!(
+        let (jobs, records, overrides, sets, revisions, running) = tokio::try_join!(
             self.list(Kind::Job, namespace),
             self.list(Kind::Record, namespace),
+            self.list(Kind::Override, namespace),
             self.list(Kind::ReplicaSet, namespace),
             self.list(Kind::ControllerRevision, namespace),
             self.running(true, namespace),
@@ -113,15 +119,17 @@ impl LiveReader {
             jobs.iter().filter_map(|job| Attempt::of_job(job.json()).ok()?).collect(),
             records.iter().filter_map(|record| attempt_of_record(record).ok()).collect(),
         );
-        Ok(History { attempts, live })
+        Ok(History { attempts, overrides: overrides_of(&overrides), live })
     }
 
     async fn list(&self, kind: Kind, namespace: &str) -> Result<Vec<Stored>, Unread> {
         let api = self.api(kind, namespace);
         match api.list(&ListParams::default()).await {
             Ok(list) => Ok(list.items),
-            // A cluster without Argo Rollouts has none.
-            Err(Error::Api(status)) if status.code == 404 && kind == Kind::Rollout => {
+            // A cluster without Argo Rollouts has none, and one without the definition of overrides has no override.
+            Err(Error::Api(status))
+                if status.code == 404 && matches!(kind, Kind::Rollout | Kind::Override) =>
+            {
                 Ok(Vec::new())
             }
             Err(error) => Err(Unread(trouble::reason("list", kind, &error))),
@@ -171,4 +179,9 @@ impl LiveReader {
 /// Whether the revisions of a workload are ReplicaSets; those of the others are ControllerRevisions.
 fn has_sets(workload: &ObjectKey) -> bool {
     matches!(workload.kind, "Deployment" | "Rollout")
+}
+
+/// The overrides that can be read; the watch has counted the others.
+fn overrides_of(stored: &[Stored]) -> Vec<Override> {
+    stored.iter().filter_map(|one| Override::read(one.namespace(), one.json()).ok()).collect()
 }

@@ -83,12 +83,12 @@ impl Pruner {
     /// Decides by what is in the namespace now, which the watches may not have brought yet. An error ends the
     /// round: the order of removals is part of what makes them safe.
     async fn prune(&self, namespace: &str) -> Result<usize, String> {
-        let History { attempts, live } =
+        let History { attempts, overrides, live } =
             Box::pin(self.reader.history(namespace)).await.map_err(|unread| unread.to_string())?;
         let all: Vec<&Sighting> = attempts.of_namespace(namespace).collect();
         let records: Api<Stored> =
             Api::namespaced_with(self.client.clone(), namespace, &Kind::Record.resource());
-        let gone = prunable(&all, &live, self.retention);
+        let gone = prunable(&all, &overrides, &live, self.retention);
         for sighting in &gone {
             match records.delete(&sighting.attempt().uid, &DeleteParams::default()).await {
                 Ok(_) => self.metrics.watch().wrote(RecordWrite::Pruned),

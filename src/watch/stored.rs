@@ -7,7 +7,7 @@ use kube::core::{ApiResource, DynamicResourceScope, GroupVersionKind, Resource};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::value::{RawValue, to_raw_value};
 
-use crate::domain::record;
+use crate::domain::{gate_override, record};
 
 /// An object of any kind, as text. The layers below read of it what they know.
 #[derive(Clone, Debug)]
@@ -115,6 +115,7 @@ impl Resource for Stored {
 pub(super) enum Kind {
     Job,
     Record,
+    Override,
     Pod,
     ReplicaSet,
     ControllerRevision,
@@ -133,6 +134,7 @@ impl Kind {
         match self {
             Self::Job => "jobs",
             Self::Record => "migrationrecords",
+            Self::Override => gate_override::PLURAL,
             Self::Pod => "pods",
             Self::ReplicaSet => "replicasets",
             Self::ControllerRevision => "controllerrevisions",
@@ -146,11 +148,17 @@ impl Kind {
         }
     }
 
+    /// Whether a `CustomResourceDefinition` of wavegate's makes the API server know it.
+    pub(super) const fn is_defined_by_wavegate(self) -> bool {
+        matches!(self, Self::Record | Self::Override)
+    }
+
     /// What the API server calls it.
     pub(super) fn resource(self) -> ApiResource {
         let (group, version, kind) = match self {
             Self::Job => ("batch", "v1", "Job"),
             Self::Record => (record::GROUP, record::VERSION, record::KIND),
+            Self::Override => (record::GROUP, record::VERSION, gate_override::KIND),
             Self::Pod => ("", "v1", "Pod"),
             Self::ServiceAccount => ("", "v1", "ServiceAccount"),
             Self::ConfigMap => ("", "v1", "ConfigMap"),

@@ -18,7 +18,7 @@ pub(super) fn reason(verb: &str, kind: Kind, error: &Error) -> String {
         Error::Api(status) if status.code == 401 => {
             "the API server does not know wavegate's credentials (unauthorized)".to_owned()
         }
-        Error::Api(status) if status.code == 404 && kind == Kind::Record => format!(
+        Error::Api(status) if status.code == 404 && kind.is_defined_by_wavegate() => format!(
             "the CustomResourceDefinition {what}.{} is not installed: apply charts/wavegate/files/crds/{what}.yaml",
             record::GROUP
         ),
@@ -28,6 +28,19 @@ pub(super) fn reason(verb: &str, kind: Kind, error: &Error) -> String {
         }
         Error::SerdeError(_) => format!("the API server's answer to {verb} {what} cannot be read"),
         _ => "the API server does not answer".to_owned(),
+    }
+}
+
+/// Whether a watch brings nothing since the cluster does not know the kind.
+pub(super) fn is_missing(error: &watcher::Error) -> bool {
+    match error {
+        watcher::Error::InitialListFailed(error)
+        | watcher::Error::WatchStartFailed(error)
+        | watcher::Error::WatchFailed(error) => {
+            matches!(error, Error::Api(status) if status.code == 404)
+        }
+        watcher::Error::WatchError(status) => status.code == 404,
+        watcher::Error::NoResourceVersion => false,
     }
 }
 

@@ -27,6 +27,9 @@ pub(super) fn bearing(bearing: Bearing, outcome: Outcome) -> (&'static str, bool
         }
         Bearing::NotRequired => ("not-required", false, "does not count: nothing requires it"),
         Bearing::Withdrawn => ("withdrawn", false, "does not count: a revert took it back"),
+        Bearing::Invalidated => {
+            ("invalidated", false, "does not count: a GateOverride took it back (Invalidate)")
+        }
         Bearing::Reverts if outcome == Outcome::Succeeded => {
             ("reverts", false, "takes back the newest release before it")
         }
@@ -45,6 +48,11 @@ pub(super) fn verdict(judgement: &Judgement<'_>) -> (&'static str, String) {
     let job =
         |attempt: &crate::cluster::Attempt| format!("migration Job {}", attempt.facts.key.name);
     match judgement.verdict {
+        Verdict::Bypassed(by) => ("bypassed", format!("GateOverride {} lets it through", by.name)),
+        Verdict::Invalidated(by, person) => (
+            "invalidated",
+            format!("{} succeeded, and GateOverride {} took that back", job(by), person.name),
+        ),
         Verdict::Excluded(by) => {
             ("excluded", format!("contract Job {} removed what it needs", by.facts.key.name))
         }

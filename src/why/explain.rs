@@ -17,7 +17,7 @@ use crate::domain::record::RecordFailure;
 use crate::domain::workload::Workload;
 use crate::engine::{self, evaluate};
 use crate::policy::Policy;
-use crate::policy::gate::{Account, Change, Entry, account};
+use crate::policy::gate::{Account, Change, Entry, Standing, Voice, account};
 
 /// What the cluster told about a workload.
 #[derive(Clone, Debug)]
@@ -55,6 +55,8 @@ pub struct Explanation {
     pub(super) unpaired: Vec<Unpaired>,
     /// Every attempt of the app, the oldest first.
     pub(super) evidence: Vec<Row>,
+    /// What persons say of the workload.
+    pub(super) overrides: Vec<Voiced>,
     pub(super) verdict: Verdict,
     pub(super) next: Vec<Step>,
     /// What may run for being proven, the newest first.
@@ -109,6 +111,19 @@ pub(super) struct Bearing {
     pub(super) kind: &'static str,
     pub(super) counts: bool,
     pub(super) says: &'static str,
+}
+
+/// An override that speaks of the workload.
+#[derive(Debug, Serialize)]
+pub(super) struct Voiced {
+    pub(super) name: String,
+    #[serde(rename = "kind")]
+    pub(super) does: &'static str,
+    pub(super) release: Option<String>,
+    pub(super) until: Option<Timestamp>,
+    /// Whether it applies to what is judged: `applies`, `expired` or `other-release`.
+    pub(super) standing: &'static str,
+    pub(super) reason: String,
 }
 
 /// What would become of the rollout.
@@ -271,6 +286,7 @@ impl Subjected<'_> {
             gated_by: gating(entries),
             unpaired: if entries.is_empty() { self.unpaired() } else { Vec::new() },
             evidence: entries.iter().map(|entry| self.row(entry, releases)).collect(),
+            overrides: account.iter().flat_map(|account| &account.voices).map(voiced).collect(),
             verdict,
             next,
             proven,
@@ -333,6 +349,21 @@ impl Judged {
     fn of(judgement: &crate::policy::gate::Judgement<'_>) -> Self {
         let (verdict, because) = bearing::verdict(judgement);
         Self { release: judgement.release.clone(), verdict, because }
+    }
+}
+
+fn voiced(voice: &Voice<'_>) -> Voiced {
+    Voiced {
+        name: voice.of.name.clone(),
+        does: voice.of.kind().name(),
+        release: voice.of.release().map(str::to_owned),
+        until: voice.until,
+        standing: match voice.standing {
+            Standing::Applies => "applies",
+            Standing::Expired => "expired",
+            Standing::OtherRelease => "other-release",
+        },
+        reason: voice.of.spec.reason.clone(),
     }
 }
 

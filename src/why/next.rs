@@ -65,7 +65,9 @@ impl Situation<'_, '_> {
             Verdict::Ended(attempt, Outcome::Failed) => {
                 vec![self.look(attempt), again(attempt, "run the migration again")]
             }
-            Verdict::Ended(attempt, _) => vec![again(attempt, "run the migration again")],
+            Verdict::Ended(attempt, _) | Verdict::Invalidated(attempt, _) => {
+                vec![again(attempt, "run the migration again")]
+            }
             Verdict::NeverRan(attempt) | Verdict::OtherRelease(attempt) => {
                 vec![again(attempt, "run its migration")]
             }

@@ -15,6 +15,7 @@ pub(super) fn explanation(of: &Explanation) -> String {
     about(of, &mut text);
     pairing(of, &mut text);
     evidence(of, &mut text);
+    overrides(of, &mut text);
     verdict(of, &mut text);
     next(of, &mut text);
     text
@@ -54,6 +55,24 @@ fn pairing(of: &Explanation, text: &mut String) {
     }
     let how = "a migration Job gates it that uses an image of the same repository, or that carries the same label as it does: wavegate.dev/app: NAME";
     text.push_str(&indented(how, 2));
+}
+
+fn overrides(of: &Explanation, text: &mut String) {
+    if of.overrides.is_empty() {
+        return;
+    }
+    section("OVERRIDES", text);
+    for one in &of.overrides {
+        let release = one.release.as_deref().map(|r| format!(" of {r}")).unwrap_or_default();
+        let until = one.until.map(|until| format!(" until {until}")).unwrap_or_default();
+        let standing = match one.standing {
+            "other-release" => "is for another release",
+            "expired" => "has expired",
+            _ => "applies",
+        };
+        let line = format!("{} {}{release}{until} {standing}: {}", one.does, one.name, one.reason);
+        text.push_str(&indented(&line, 2));
+    }
 }
 
 fn evidence(of: &Explanation, text: &mut String) {

@@ -252,8 +252,10 @@ pub fn install(control_plane: &ControlPlane) {
     for manifest in [NAMESPACE, &rendered] {
         kubectl().args(["apply", "--filename=-"]).stdin(manifest).ok();
     }
-    let crd = "customresourcedefinition/migrationrecords.wavegate.dev";
-    kubectl().args(["wait", crd, "--for=condition=Established", "--timeout=50s"]).ok();
+    for plural in ["migrationrecords", "gateoverrides"] {
+        let crd = format!("customresourcedefinition/{plural}.wavegate.dev");
+        kubectl().args(["wait", &crd, "--for=condition=Established", "--timeout=50s"]).ok();
+    }
     kubectl()
         .namespace("wavegate")
         .args(["wait", "--for=create", "serviceaccount/wavegate", "--timeout=50s"])

@@ -21,6 +21,7 @@ mod guard;
 mod live;
 mod modes;
 mod outage;
+mod overrides;
 mod parity;
 mod proxy;
 mod ratchet;

@@ -143,3 +143,33 @@ fn the_same_jobs_without_the_role_only_warn() {
         assert!(codes_of(&report).contains(&"WG201".to_owned()), "{}", path.display());
     }
 }
+
+/// `check` reads overrides beside records, as it reads the others: each example lets through what is held without it.
+#[test]
+fn overrides_in_a_bundle_are_heard() {
+    let record = |outcome: &str| {
+        format!(
+            r#"{{"apiVersion":"wavegate.dev/v1alpha1","kind":"MigrationRecord","metadata":{{"name":"a"}},"spec":{{
+            "app":"example.com/shop/api","migration":"shop-migrate","release":"v2","image":"example.com/shop/api:v2",
+            "phase":"expand","confidence":"strong","hooks":["PreSync"],
+            "job":{{"name":"shop-migrate","uid":"a","created":"2026-11-24T10:00:00Z"}}}},
+            "status":{{"outcome":"{outcome}","completionTime":"2026-11-24T10:00:09Z"}}}}"#
+        )
+    };
+    let app = r#"{"apiVersion":"apps/v1","kind":"Deployment","metadata":{"name":"shop-api"},"spec":{"template":{"spec":{
+        "containers":[{"name":"api","image":"example.com/shop/api:v2"}]}}}}"#;
+    let denied = |outcome: &str, example: Option<&str>| {
+        let read = |kind| fs::read_to_string(format!("examples/overrides/{kind}.yaml")).unwrap();
+        let example = example.map(read).unwrap_or_default();
+        let text = format!("{}\n---\n{app}\n---\n{example}", record(outcome));
+        let report = check(&[Source::new("bundle", text)], &Policy::default(), "default");
+        assert!(report.errors.is_empty(), "{:?}", report.errors);
+        let denies = |effect: Effect| effect == Effect::Deny;
+        report.findings.iter().any(|checked| denies(checked.finding.effect()))
+    };
+    assert!(denied("Failed", None) && !denied("Succeeded", None));
+    for kind in ["bypass", "attest", "retire"] {
+        assert!(!denied("Failed", Some(kind)), "{kind}");
+    }
+    assert!(denied("Succeeded", Some("invalidate")));
+}

@@ -4,6 +4,8 @@
 mod chart;
 #[cfg(feature = "serve")]
 mod custom_resource;
+#[cfg(feature = "serve")]
+mod overrides;
 
 use std::collections::BTreeSet;
 use std::fs;

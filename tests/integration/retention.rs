@@ -151,7 +151,7 @@ proptest! {
         }
         let before = allowed(&attempts);
         let all: Vec<&Sighting> = attempts.of_namespace("shop").collect();
-        let gone = prunable(&all, &releases, Retention { successes, failures });
+        let gone = prunable(&all, &[], &releases, Retention { successes, failures });
         let mut left = attempts.clone();
         for sighting in gone {
             let uid = &sighting.attempt().uid;

@@ -19,7 +19,7 @@ fn gone(attempts: &Attempts, live: &[&str], retention: Retention) -> Vec<String>
     }
     let mut all: Vec<&Sighting> = attempts.of_namespace("shop").collect();
     all.sort_by_key(|s| s.attempt().uid.as_str());
-    let gone = prunable(&all, &releases, retention);
+    let gone = prunable(&all, &[], &releases, retention);
     let may = may_prune(attempts.of_namespace("shop"), retention);
     assert!(may || gone.is_empty(), "what was not worth asking for: {gone:?}");
     gone.iter().map(|sighting| sighting.attempt().uid.clone()).collect()
@@ -160,7 +160,30 @@ fn a_release_is_live_by_any_of_its_names() {
     live.image(&ImageRef::parse(&format!("shop/api@{digest}")).unwrap());
     live.image(&ImageRef::parse("registry.example.com/shop/api:v3").unwrap());
     let all: Vec<&Sighting> = attempts.of_namespace("shop").collect();
-    let gone = prunable(&all, &live, Retention { successes: 1, failures: 0 });
+    let gone = prunable(&all, &[], &live, Retention { successes: 1, failures: 0 });
     let gone: Vec<_> = gone.iter().map(|s| s.attempt().uid.as_str()).collect();
     assert_eq!(gone, ["s4", "s2"]);
+}
+
+/// With an Attest or an Invalidate other successes decide than the records alone say.
+#[test]
+fn nothing_goes_beside_a_person_s_word_about_evidence() {
+    use crate::cluster::Override;
+
+    let mut attempts = Attempts::default();
+    for n in 0..6 {
+        let sample = Sample::new(&format!("a{n}"), "v1").created(n * 10).failed(n * 10 + 5);
+        attempts.observe_record(sample.attempt());
+    }
+    let all: Vec<&Sighting> = attempts.of_namespace("shop").collect();
+    let gone = |kind: &str| {
+        let release = if kind == "Attest" { r#""release":"v1","# } else { "" };
+        let spec = format!(r#"{{"kind":"{kind}",{release}"app":"shop/api","reason":"x"}}"#);
+        let spec = serde_json::from_str(&spec).unwrap();
+        let one = Override::new("shop", "x", None, spec).unwrap();
+        let retention = Retention { successes: 1, failures: 1 };
+        prunable(&all, &[one], &LiveReleases::default(), retention).len()
+    };
+    assert!(gone("Retire") > 0);
+    assert_eq!((gone("Attest"), gone("Invalidate")), (0, 0));
 }

@@ -1,14 +1,17 @@
 //! The two promises, over random histories: Jobs that run, end and vanish, re-runs, two migrations, contracts and
-//! reverts, a cache that lags, records that are late, restarts, and admissions in between.
+//! reverts, a cache that lags, records that are late, restarts, persons who override, and admissions in between.
 //!
-//! What is right is told by [`Oracle`], written again from the product's table and in another way: it knows the whole
-//! list of what a view holds and nothing of the gate's own types.
+//! What is right is told by [`Oracle`].
 
+mod oracle;
+
+use oracle::Oracle;
 use proptest::prelude::*;
 
 use super::*;
 use crate::cluster::sample::{Sample, at};
-use crate::cluster::{Attempt, Gone, Reading, Revision};
+use crate::cluster::{Attempt, Gone, Override, Reading, Revision};
+use crate::domain::gate_override::{OverrideKind, OverrideSpec};
 use crate::domain::image::ImageRef;
 use crate::domain::outcome::Outcome;
 use crate::domain::role::MigrationPhase;
@@ -39,6 +42,17 @@ enum Event {
     Delete {
         job: usize,
     },
+    /// A person says something; `seconds` is how long it counts, or how long ago it speaks of.
+    Say {
+        kind: OverrideKind,
+        release: usize,
+        migration: Option<usize>,
+        seconds: Option<i64>,
+    },
+    /// The chosen override is deleted.
+    Unsay {
+        word: usize,
+    },
     /// The recorder writes down what its replica knows.
     Record,
     /// The cache sees that many more events.
@@ -66,6 +80,9 @@ fn event() -> impl Strategy<Value = Event> {
         1 => release.clone().prop_map(|release| Event::Revert { release }),
         6 => (0..8_usize, prop::bool::weighted(0.7)).prop_map(|(job, succeeds)| Event::End { job, succeeds }),
         2 => (0..8_usize).prop_map(|job| Event::Delete { job }),
+        3 => (word(), release.clone(), prop::option::of(0..2_usize), prop::option::of(1..20_i64))
+            .prop_map(|(kind, release, migration, seconds)| Event::Say { kind, release, migration, seconds }),
+        1 => (0..4_usize).prop_map(|word| Event::Unsay { word }),
         3 => Just(Event::Record),
         4 => (1..6_usize).prop_map(|events| Event::See { events }),
         1 => Just(Event::Restart),
@@ -74,12 +91,20 @@ fn event() -> impl Strategy<Value = Event> {
     ]
 }
 
+fn word() -> impl Strategy<Value = OverrideKind> {
+    prop::sample::select(OverrideKind::ALL.to_vec())
+}
+
+const MIGRATIONS: [&str; 2] = ["shop-migrate", "billing"];
+
 /// What a watcher is told.
 #[derive(Clone)]
 enum Notice {
     Job(Attempt),
     JobGone(String),
     Record(Attempt),
+    Word(Override),
+    WordGone(String),
 }
 
 /// Which promise a history is held to.
@@ -94,6 +119,9 @@ struct World {
     clock: i64,
     jobs: Vec<Attempt>,
     records: Vec<Attempt>,
+    words: Vec<Override>,
+    /// Names of all that was ever said.
+    said: Vec<String>,
     notices: Vec<Notice>,
     seen: usize,
     cache: ClusterState,
@@ -109,6 +137,8 @@ impl World {
             clock: 0,
             jobs: Vec::new(),
             records: Vec::new(),
+            words: Vec::new(),
+            said: Vec::new(),
             notices: Vec::new(),
             seen: 0,
             cache: ClusterState::default(),
@@ -125,7 +155,7 @@ impl World {
         let (now, uid) = (self.clock, format!("u{:04}", self.clock));
         match event {
             Event::Start { release, migration } => {
-                let name = ["shop-migrate", "billing"][migration];
+                let name = MIGRATIONS[migration];
                 self.start(Sample::new(&uid, &tag(release)).named(name).created(now).attempt());
             }
             Event::Contract { release, safe_from, declared } => {
@@ -140,6 +170,13 @@ impl World {
             }
             Event::End { job, succeeds } => self.end(job, succeeds),
             Event::Delete { job } => self.delete(job),
+            Event::Say { kind, release, migration, seconds } => {
+                self.say(kind, release, migration, seconds);
+            }
+            Event::Unsay { word } if word < self.words.len() => {
+                self.notices.push(Notice::WordGone(self.words.remove(word).name));
+            }
+            Event::Unsay { .. } => {}
             Event::Record => self.record(),
             Event::See { events } => self.see(events),
             Event::Restart => self.restart(),
@@ -152,6 +189,40 @@ impl World {
         self.truth.push(job.clone());
         self.jobs.push(job.clone());
         self.notices.push(Notice::Job(job));
+    }
+
+    fn say(
+        &mut self,
+        kind: OverrideKind,
+        release: usize,
+        migration: Option<usize>,
+        seconds: Option<i64>,
+    ) {
+        let one_release = matches!(kind, OverrideKind::Bypass | OverrideKind::Attest);
+        let expires = match kind {
+            OverrideKind::Bypass => Some(self.clock + seconds.unwrap_or(5)),
+            OverrideKind::Attest => seconds.map(|seconds| self.clock + seconds),
+            OverrideKind::Invalidate | OverrideKind::Retire => None,
+        };
+        let ago = seconds.filter(|_| kind == OverrideKind::Invalidate);
+        let spec = OverrideSpec {
+            kind,
+            app: Some("shop/api".to_owned()),
+            workload: None,
+            image: None,
+            release: one_release.then(|| tag(release)),
+            migration: migration
+                .filter(|_| kind == OverrideKind::Attest)
+                .map(|migration| MIGRATIONS[migration].to_owned()),
+            before: ago.map(|ago| at(self.clock - ago)),
+            reason: "because".to_owned(),
+            expires_at: expires.map(at),
+        };
+        let name = format!("w{:04}", self.clock);
+        let word = Override::new("shop", &name, Some(at(self.clock)), spec).expect("it is right");
+        self.said.push(name);
+        self.words.push(word.clone());
+        self.notices.push(Notice::Word(word));
     }
 
     fn end(&mut self, job: usize, succeeds: bool) {
@@ -197,11 +268,15 @@ impl World {
     fn see(&mut self, events: usize) {
         for notice in self.notices.iter().skip(self.seen).take(events).cloned() {
             self.seen += 1;
-            let attempts = self.cache.attempts_mut();
+            let cache = &mut self.cache;
             match notice {
-                Notice::Job(job) => attempts.observe_job(job),
-                Notice::JobGone(uid) => attempts.forget_job("shop", &uid, Gone::Deleted),
-                Notice::Record(record) => attempts.observe_record(record),
+                Notice::Job(job) => cache.attempts_mut().observe_job(job),
+                Notice::JobGone(uid) => {
+                    cache.attempts_mut().forget_job("shop", &uid, Gone::Deleted);
+                }
+                Notice::Record(record) => cache.attempts_mut().observe_record(record),
+                Notice::Word(word) => cache.overrides_mut().observe(word),
+                Notice::WordGone(name) => cache.overrides_mut().forget("shop", &name),
             }
         }
     }
@@ -214,6 +289,7 @@ impl World {
             ..Reading::default()
         };
         self.cache.attempts_mut().replace_namespace("shop", reading.jobs, reading.records);
+        self.cache.overrides_mut().replace_namespace("shop", self.words.clone());
         self.seen = self.notices.len();
     }
 
@@ -227,6 +303,7 @@ impl World {
         let reading = Reading {
             jobs: self.jobs.clone(),
             records: self.records.clone(),
+            overrides: self.words.clone(),
             revisions: vec![Revision { owner, images: vec![image], created: at(0) }],
             ..Reading::default()
         };
@@ -237,7 +314,7 @@ impl World {
         let old = self.running.filter(|_| !anew);
         let decision = self.decide(old, release);
         let live = self.live();
-        let (cached, live) = (Oracle::of(&self.cache), Oracle::of(&live));
+        let (cached, live) = (Oracle::of(&self.cache, self.clock), Oracle::of(&live, self.clock));
         let allowed = decision.is_allowed();
         match self.promise {
             Promise::Safety if allowed && old != Some(release) => {
@@ -246,6 +323,7 @@ impl World {
                     "{release} was let through; {cached:?}; {live:?}"
                 );
                 self.nothing_is_invented(&cached);
+                self.a_word_leaves_a_trace(&decision, release, &[cached, live]);
             }
             Promise::Liveness if !allowed => {
                 assert!(old != Some(release), "what runs re-applies");
@@ -256,6 +334,25 @@ impl World {
         if allowed {
             self.running = Some(release);
         }
+    }
+
+    /// What nothing but a person lets through names his words, and what needs none of them names none.
+    fn a_word_leaves_a_trace(&self, decision: &Decision, release: usize, views: &[Oracle]) {
+        let used: Vec<&str> = decision.overrides_used().iter().map(|u| u.name.as_str()).collect();
+        if used.is_empty() {
+            let all: Vec<&str> = self.said.iter().map(String::as_str).collect();
+            let unaided = |view: &Oracle| view.without(&all).allows(release);
+            assert!(
+                views.iter().any(unaided),
+                "{release} was let through without a trace: {views:?}"
+            );
+            return;
+        }
+        let needed = |view: &Oracle| {
+            !view.without(&used).allows(release)
+                || used.iter().all(|one| !view.without(&[one]).allows(release))
+        };
+        assert!(views.iter().any(needed), "{used:?} were not needed for {release}: {views:?}");
     }
 
     /// A success that a view holds is one in truth.
@@ -299,108 +396,6 @@ impl World {
 
 fn tag(release: usize) -> String {
     format!("v{release}")
-}
-
-/// One attempt in a view.
-#[derive(Clone, Debug)]
-struct Fact {
-    uid: String,
-    migration: String,
-    release: String,
-    phase: MigrationPhase,
-    declared: bool,
-    safe_from: Option<String>,
-    outcome: Outcome,
-    created: i64,
-    ended: i64,
-}
-
-/// Whether a release may run, by all that a view holds.
-#[derive(Clone, Debug)]
-struct Oracle {
-    facts: Vec<Fact>,
-    /// Whether it was read live, and with it that release 0 ran before.
-    ran_before: bool,
-}
-
-impl Oracle {
-    fn of(state: &ClusterState) -> Self {
-        let fact = |sighting: &crate::cluster::Sighting| {
-            let attempt = sighting.attempt();
-            Fact {
-                uid: attempt.uid.clone(),
-                migration: attempt.migration.name.clone(),
-                release: attempt.release(),
-                phase: attempt.phase,
-                declared: attempt.phase_declared,
-                safe_from: attempt.safe_from.clone(),
-                outcome: sighting.outcome(),
-                created: attempt.created.as_second(),
-                ended: attempt.completed.map_or(i64::MAX, Timestamp::as_second),
-            }
-        };
-        let facts = state.attempts().of_namespace("shop").map(fact).collect();
-        Self { facts, ran_before: state.confirmation().is_some() }
-    }
-
-    /// Plays the successes in the order of their ends: a revert takes the release away that was proven last.
-    fn standing(&self) -> Vec<&Fact> {
-        let mut ended: Vec<&Fact> =
-            self.facts.iter().filter(|fact| fact.outcome == Outcome::Succeeded).collect();
-        ended.sort_by_key(|fact| fact.ended);
-        let mut standing: Vec<&Fact> = Vec::new();
-        for fact in ended {
-            if fact.phase != MigrationPhase::Revert {
-                standing.push(fact);
-                continue;
-            }
-            let mut order: Vec<String> = Vec::new();
-            for success in &standing {
-                if !order.contains(&success.release) {
-                    order.push(success.release.clone());
-                }
-            }
-            if let Some(newest) = order.last() {
-                standing.retain(|success| success.release != *newest);
-            }
-        }
-        standing
-    }
-
-    fn allows(&self, release: usize) -> bool {
-        let standing = self.standing();
-        let name = tag(release);
-        let first =
-            |release: &str| standing.iter().find(|fact| fact.release == release).map(|f| f.ended);
-        let contracts =
-            standing.iter().filter(|f| f.phase == MigrationPhase::Contract && f.declared);
-        let excluded = contracts.clone().any(|contract| {
-            let safe = contract.safe_from.as_ref().unwrap_or(&contract.release);
-            let border = first(safe).unwrap_or(contract.created);
-            name != *safe && first(&name).is_some_and(|first| first < border)
-        });
-        if excluded {
-            return false;
-        }
-        let tried = |phase: MigrationPhase| {
-            let of = self.facts.iter().filter(|f| f.release == name && f.phase == phase);
-            of.map(|f| f.migration.clone()).collect::<std::collections::BTreeSet<_>>()
-        };
-        let mut required = tried(MigrationPhase::Expand);
-        if required.is_empty() {
-            required = tried(MigrationPhase::Contract);
-        }
-        let succeeded = |migration: &String| {
-            standing.iter().any(|f| f.release == name && f.migration == *migration)
-        };
-        if !required.is_empty() && required.iter().all(succeeded) {
-            return true;
-        }
-        let before = self.ran_before && release == 0;
-        let needed =
-            |contract: &&&Fact| *contract.safe_from.as_ref().unwrap_or(&contract.release) != name;
-        (before && contracts.filter(needed).count() == 0) || self.facts.is_empty()
-    }
 }
 
 proptest! {

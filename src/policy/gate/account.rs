@@ -4,10 +4,10 @@
 
 use jiff::Timestamp;
 
-use super::evidence::{Proof, required};
+use super::evidence::{Proof, Which};
 use super::release::{Match, Release, Releases};
 use super::verdict::Gate;
-use super::{Change, Judgement, Verdict, gate, judge};
+use super::{Change, Judgement, Verdict, Voice, gate, judge, overriding};
 use crate::cluster::{ClusterState, PairReason, Sighting, WorkloadFacts, pairing};
 use crate::domain::image::ImageRef;
 use crate::domain::keys;
@@ -30,6 +30,8 @@ pub struct Account<'s> {
     pub ambiguous: bool,
     /// What may run for being proven, the newest first.
     pub proven: Vec<Proven>,
+    /// The overrides that speak of the workload.
+    pub voices: Vec<Voice<'s>>,
 }
 
 /// An attempt, and what it means for the releases that a workload is about to run.
@@ -62,6 +64,8 @@ pub enum Bearing {
     NotRequired,
     /// A revert took its success back.
     Withdrawn,
+    /// A person said that nothing of its time counts any more.
+    Invalidated,
     /// It is a revert, which takes successes back once it has succeeded and proves nothing.
     Reverts,
     /// It was made for another release.
@@ -102,6 +106,7 @@ pub fn account<'s>(
         containers: new.containers().iter().map(|&name| name.to_owned()).collect(),
         ambiguous: new.ambiguous,
         proven: proven.unwrap_or_default(),
+        voices: overriding::voices(&change.sides(), &new.all, state, policy.longest_bypass, now),
     }
 }
 
@@ -134,7 +139,7 @@ impl<'s> Gate<'s, '_> {
         reasons.into_iter().next()
     }
 
-    fn bearing(&self, release: &Release<'_>, verdict: Verdict<'s>, of: &Sighting) -> Bearing {
+    fn bearing(&self, release: &Release<'_>, verdict: Verdict<'s>, of: &'s Sighting) -> Bearing {
         let attempt = of.attempt();
         if matches!(verdict, Verdict::Excluded(by) if by.uid == attempt.uid) {
             return Bearing::Excludes;
@@ -155,17 +160,18 @@ impl<'s> Gate<'s, '_> {
         &self,
         release: &Release<'_>,
         verdict: Verdict<'s>,
-        of: &Sighting,
+        of: &'s Sighting,
     ) -> Bearing {
         if self.evidence.counts(of) {
             return Bearing::Proves;
         }
         if of.outcome() == Outcome::Succeeded {
-            return Bearing::Withdrawn;
+            let by = self.evidence.invalidated_by(of);
+            return if by.is_some() { Bearing::Invalidated } else { Bearing::Withdrawn };
         }
-        let same = |a: &crate::cluster::Attempt| self.compare(release, a) == Match::Same;
+        let same = Which::Of(release, self.policy);
         let is_in = |list: &[&Sighting]| list.iter().any(|s| s.attempt().uid == of.attempt().uid);
-        if !is_in(&required(&self.evidence.tried(same))) {
+        if !is_in(&self.evidence.required(&self.evidence.tried(same))) {
             return Bearing::NotRequired;
         }
         match self.evidence.proof(same) {

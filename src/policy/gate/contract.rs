@@ -1,6 +1,9 @@
 //! Contracts: removing what old code needs, and when that may be done.
 
-use super::evidence::{Evidence, Moment};
+use jiff::Timestamp;
+
+use super::evidence::{Evidence, Moment, Which};
+use super::overriding;
 use super::release::{Match, Release};
 use crate::cluster::{Attempt, ClusterState, MigrationFacts, Sighting, WorkloadFacts, pairing};
 use crate::domain::image::ImageRef;
@@ -13,8 +16,8 @@ use crate::policy::Policy;
 /// first successes. Where that release has no success, the contract itself is the border.
 pub(super) fn safe_moment<'s>(evidence: &Evidence<'s>, contract: &'s Attempt) -> Moment<'s> {
     let first = match &contract.safe_from {
-        Some(release) => evidence.first_success(|attempt| attempt.is_of_release(release)),
-        None => evidence.first_success(|attempt| attempt.same_release(contract)),
+        Some(release) => evidence.first_success(Which::Called(release)),
+        None => evidence.first_success(Which::With(contract)),
     };
     first.unwrap_or((contract.created, contract.created, ""))
 }
@@ -46,11 +49,18 @@ pub struct OldRelease {
 
 impl<'s> Launch<'s> {
     /// Looks up what was attempted of the app of a Job that is created.
-    pub fn of(job: &Job<'_>, namespace: &str, state: &'s ClusterState) -> Self {
+    pub fn of(
+        job: &Job<'_>,
+        namespace: &str,
+        state: &'s ClusterState,
+        policy: &Policy,
+        now: Timestamp,
+    ) -> Self {
         let facts = MigrationFacts::of(job, namespace);
         let tied = state.attempts().tied(namespace, &facts.ties, facts.image.as_slice());
         let of_app = tied.into_iter().filter(|s| pairing::same_app(&s.attempt().facts, &facts));
-        let evidence = Evidence::new(of_app.collect());
+        let evidence =
+            Evidence::new(of_app.collect(), overriding::of_launch(&facts, state, policy, now));
         Self { attempt: Attempt::to_come(job, facts), evidence }
     }
 
@@ -76,8 +86,12 @@ impl<'s> Launch<'s> {
     pub fn failures(&self) -> (usize, Option<&'s Attempt>) {
         let same = |s: &&Sighting| s.attempt().same_release(&self.attempt);
         let of_release = self.of_this_migration().rev().filter(same);
+        let attests = self.evidence.attests(Which::With(&self.attempt));
+        let attests = attests.into_iter().filter(|one| one.names(&self.attempt.migration));
+        let seen_to = attests.map(|one| one.created).max();
         let bad: Vec<&'s Attempt> = of_release
             .take_while(|s| s.outcome() != Outcome::Succeeded)
+            .filter(|s| seen_to.is_none_or(|at| s.attempt().created > at))
             .filter(|s| s.outcome() != Outcome::Running)
             .map(Sighting::attempt)
             .collect();
@@ -88,8 +102,8 @@ impl<'s> Launch<'s> {
     /// the Job is no contract.
     pub fn old_releases(&self, running: &[WorkloadFacts], policy: &Policy) -> Vec<OldRelease> {
         let border = match &self.attempt.safe_from {
-            Some(text) => self.evidence.first_success(|attempt| attempt.is_of_release(text)),
-            None => self.evidence.first_success(|a| a.same_release(&self.attempt)),
+            Some(text) => self.evidence.first_success(Which::Called(text)),
+            None => self.evidence.first_success(Which::With(&self.attempt)),
         };
         let paired = running.iter().filter(|workload| {
             pairing::pair(&self.attempt.facts, workload, |image| policy.is_floating(image))
@@ -117,13 +131,9 @@ impl<'s> Launch<'s> {
         workload: &WorkloadFacts,
         policy: &Policy,
     ) -> Option<Moment<'s>> {
-        let same = |attempt: &Attempt| {
-            let image_id = attempt.image_id.as_deref();
-            release.compare(&attempt.facts, image_id, policy) == Match::Same
-        };
-        self.evidence.first_success(same).or_else(|| {
+        self.evidence.first_success(Which::Of(release, policy)).or_else(|| {
             let floor = workload.floor.as_deref()?;
-            self.evidence.first_success(|attempt| attempt.is_of_release(floor))
+            self.evidence.first_success(Which::Called(floor))
         })
     }
 

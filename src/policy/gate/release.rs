@@ -2,7 +2,7 @@
 
 use std::borrow::Borrow;
 
-use crate::cluster::MigrationFacts;
+use crate::cluster::{MigrationFacts, Override};
 use crate::domain::image::{Comparison, ImageRef};
 use crate::domain::job::only_app_container;
 use crate::domain::keys::{self, AuthorValue};
@@ -47,6 +47,19 @@ impl Release<'_> {
     /// Whether an author who writes this text, a token, a tag or an image, means this release.
     pub fn is_called(&self, text: &str) -> bool {
         self.token == Some(text) || self.image.as_ref().is_some_and(|image| image.is_called(text))
+    }
+
+    /// Whether an override names this release: its image, or its token, and without one the image's tag or digest.
+    pub fn is_named_by(&self, one: &Override) -> bool {
+        let by_image = |named: &ImageRef| {
+            let image = self.image.as_ref().filter(|image| image.same_repository(named));
+            image.is_some_and(|image| image.compare(named) == Comparison::Same)
+        };
+        one.image().is_some_and(by_image)
+            || one.spec.release.as_deref().is_some_and(|text| match self.token {
+                Some(token) => token == text,
+                None => self.image.as_ref().is_some_and(|image| image.is_called(text)),
+            })
     }
 
     /// Compares the release with the one that a migration was made for: by token where both have one, else by

@@ -13,6 +13,7 @@ use crate::policy::sample::workload;
 
 mod accounts;
 mod contracts;
+mod overrides;
 mod pairs;
 mod rows;
 
@@ -129,6 +130,8 @@ impl Scene {
 fn named(verdict: Verdict<'_>) -> String {
     match verdict {
         Verdict::Excluded(by) => format!("excluded by {}", by.uid),
+        Verdict::Bypassed(by) => format!("bypassed by {}", by.name),
+        Verdict::Invalidated(attempt, by) => format!("{} invalidated by {}", attempt.uid, by.name),
         Verdict::Proven => "proven".to_owned(),
         Verdict::Floor => "floor".to_owned(),
         Verdict::RanHere => "ran here".to_owned(),

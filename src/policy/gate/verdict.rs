@@ -3,10 +3,10 @@
 use jiff::Timestamp;
 
 use super::contract;
-use super::evidence::{Evidence, Moment, Proof};
+use super::evidence::{Evidence, Moment, Proof, Which};
 use super::release::{Match, Release, Releases, digest_of};
 use super::{Change, Judgement, Remark, Verdict};
-use crate::cluster::{Attempt, ClusterState, Sighting, WorkloadFacts};
+use crate::cluster::{Attempt, ClusterState, Override, Sighting, WorkloadFacts};
 use crate::domain::image::ImageRef;
 use crate::domain::keys;
 use crate::domain::outcome::Outcome;
@@ -21,6 +21,8 @@ pub(super) struct Gate<'s, 'w> {
     pub(super) policy: &'w Policy,
     pub(super) now: Timestamp,
     pub(super) evidence: Evidence<'s>,
+    /// What persons say of the change, as far as it is in force.
+    pub(super) overrides: Vec<&'s Override>,
     pub(super) sure: bool,
 }
 
@@ -33,11 +35,14 @@ impl<'s, 'w> Gate<'s, 'w> {
             new.all.into_iter().filter(|release| !running.iter().any(|old| old.is(release)));
         judgements.extend(changed.map(|release| {
             let verdict = self.verdict(&release, &running);
+            let mut remarks = self.remarks(&release, &running, verdict);
+            let (verdict, used) = self.overridden(&release, &running, verdict, &mut remarks);
             Judgement {
-                remarks: self.remarks(&release, &running, verdict),
+                remarks,
                 release: release.name(),
                 path: release.path,
                 verdict,
+                used,
                 sure: self.sure,
             }
         }));
@@ -70,6 +75,7 @@ impl<'s, 'w> Gate<'s, 'w> {
             path: "spec.template.spec.containers".to_owned(),
             verdict: Verdict::Ambiguous,
             remarks: Vec::new(),
+            used: Vec::new(),
             sure: false,
         }]
     }
@@ -91,8 +97,7 @@ impl<'s, 'w> Gate<'s, 'w> {
         if let Some(contract) = self.excluded_by(release, true) {
             return Verdict::Excluded(contract);
         }
-        let of_release = |attempt: &Attempt| self.compare(release, attempt) == Match::Same;
-        let proof = self.evidence.proof(of_release);
+        let proof = self.evidence.proof(Which::Of(release, self.policy));
         if matches!(proof, Proof::Complete { .. }) {
             return Verdict::Proven;
         }
@@ -108,7 +113,7 @@ impl<'s, 'w> Gate<'s, 'w> {
             return contract.map_or(Verdict::RanHere, |c| Verdict::Excluded(c.attempt()));
         }
         if let Proof::Lacking(lacking) = proof {
-            return held_by(&lacking);
+            return self.held_by(&lacking);
         }
         self.nothing_ran(release, running)
     }
@@ -117,7 +122,7 @@ impl<'s, 'w> Gate<'s, 'w> {
     fn nothing_ran(&self, release: &Release<'_>, running: &[Release<'_>]) -> Verdict<'s> {
         let since = self.now - self.policy.known_for;
         let mut known = self.evidence.attempts().iter().rev().map(|s| s.attempt());
-        let known = known.by_ref().filter(|a| a.may_deny() && a.created >= since);
+        let known = known.by_ref().filter(|a| self.evidence.binds(a) && a.created >= since);
         let known: Vec<&'s Attempt> = known.collect();
         let Some(newest) = known.first().copied() else { return Verdict::NotMigrated };
         let unknown = known.iter().find(|a| self.compare(release, a) == Match::Unknown);
@@ -131,7 +136,7 @@ impl<'s, 'w> Gate<'s, 'w> {
     fn floor_is_proven(&self) -> bool {
         let floor = self.change.new.key(keys::REQUIRES_RELEASE);
         floor.is_some_and(|floor| {
-            let proof = self.evidence.proof(|attempt| attempt.is_of_release(floor.value));
+            let proof = self.evidence.proof(Which::Called(floor.value));
             matches!(proof, Proof::Complete { .. })
         })
     }
@@ -143,16 +148,18 @@ impl<'s, 'w> Gate<'s, 'w> {
         let Some(image) = &release.image else { return false };
         let first = self.evidence.attempts().first().map(|s| s.attempt().created);
         confirmation.revisions.iter().any(|revision| {
-            revision.images.contains(image) && first.is_none_or(|first| revision.created < first)
+            revision.images.contains(image)
+                && first.is_none_or(|first| revision.created < first)
+                && self.evidence.holds_since(release, revision.created)
         })
     }
 
     /// When the release was first proven, by a success of its own or by its floor's.
     fn position(&self, release: &Release<'_>) -> Option<Moment<'s>> {
-        let own = self.evidence.first_success(|a| self.compare(release, a) == Match::Same);
+        let own = self.evidence.first_success(Which::Of(release, self.policy));
         own.or_else(|| {
             let floor = self.change.new.key(keys::REQUIRES_RELEASE)?;
-            self.evidence.first_success(|attempt| attempt.is_of_release(floor.value))
+            self.evidence.first_success(Which::Called(floor.value))
         })
     }
 
@@ -178,9 +185,8 @@ impl<'s, 'w> Gate<'s, 'w> {
         if matches!(verdict, Verdict::Floating) {
             return remarks;
         }
-        let of_release = |attempt: &Attempt| self.compare(release, attempt) == Match::Same;
         if let (Verdict::Proven, Proof::Complete { again }) =
-            (verdict, self.evidence.proof(of_release))
+            (verdict, self.evidence.proof(Which::Of(release, self.policy)))
         {
             remarks.extend(again.into_iter().map(Remark::TriedAgain));
             remarks.extend(self.missing(release, running));
@@ -205,7 +211,8 @@ impl<'s, 'w> Gate<'s, 'w> {
             let newer = self.position(release) > self.position(old);
             for sighting in self.evidence.attempts().iter().rev().filter(|_| newer) {
                 let attempt = sighting.attempt();
-                let expands = attempt.phase == MigrationPhase::Expand && attempt.may_deny();
+                let expands =
+                    attempt.phase == MigrationPhase::Expand && self.evidence.binds(attempt);
                 let of_old = self.compare(old, attempt) == Match::Same;
                 let attempted = self.evidence.attempts().iter().any(|s| {
                     s.attempt().migration == attempt.migration
@@ -253,16 +260,16 @@ impl<'s, 'w> Gate<'s, 'w> {
             s.outcome() == Outcome::Succeeded && self.compare(release, s.attempt()) == Match::Same
         })
     }
-}
 
-/// What keeps required migrations from being proven: one that runs before one that ended.
-fn held_by<'s>(lacking: &[&'s Sighting]) -> Verdict<'s> {
-    let running = lacking.iter().find(|s| s.outcome() == Outcome::Running);
-    match running.or(lacking.first()) {
-        Some(sighting) if sighting.outcome() == Outcome::Running => {
-            Verdict::Running(sighting.attempt())
+    /// What keeps required migrations from being proven: one that runs before one that ended.
+    fn held_by(&self, lacking: &[&'s Sighting]) -> Verdict<'s> {
+        let running = lacking.iter().find(|s| s.outcome() == Outcome::Running);
+        let Some(sighting) = running.or(lacking.first()) else { return Verdict::NotMigrated };
+        let attempt = sighting.attempt();
+        match (sighting.outcome(), self.evidence.invalidated_by(sighting)) {
+            (Outcome::Running, _) => Verdict::Running(attempt),
+            (_, Some(by)) => Verdict::Invalidated(attempt, by),
+            (outcome, None) => Verdict::Ended(attempt, outcome),
         }
-        Some(sighting) => Verdict::Ended(sighting.attempt(), sighting.outcome()),
-        None => Verdict::NotMigrated,
     }
 }

@@ -105,6 +105,9 @@ declare_rule! {
     ///
     /// None.
     ///
+    /// A person lets a release through that is held, or says that its migration is done, by a `GateOverride`:
+    /// `docs/overrides.md`.
+    ///
     /// # References
     ///
     /// - [argocd-image-updater#574](https://github.com/argoproj-labs/argocd-image-updater/issues/574)

@@ -128,6 +128,9 @@ declare_rule! {
     ///
     /// Rollouts whose schema is that of another release name it in `wavegate.dev/requires-release`.
     ///
+    /// A person lets a release through that is held, or says that its migration is done, by a `GateOverride`:
+    /// `docs/overrides.md`.
+    ///
     /// # References
     ///
     /// - [Argo CD: sync phases and waves](https://argo-cd.readthedocs.io/en/stable/user-guide/sync-waves/)
@@ -149,6 +152,16 @@ fn check(judgement: &Judgement<'_>, cx: &Context<'_>, found: &mut Problems) {
             let (ended, help) = ended(attempt, outcome, cx.namespace);
             found.push(path, format!("is {release}, and {} {ended}", job(attempt)), help);
         }
+        Verdict::Invalidated(attempt, by) => found.push(
+            path,
+            format!(
+                "is {release}, and {} succeeded before {}, and GateOverride {} lets nothing older count",
+                job(attempt),
+                by.cutoff(),
+                by.name
+            ),
+            AGAIN,
+        ),
         Verdict::NeverRan(newest) => found.push(
             path,
             format!(

@@ -178,6 +178,9 @@ declare_rule! {
     ///
     /// `wavegate.dev/contract-safe-from` on the contract Job names a release, by token, tag or image.
     ///
+    /// A person lets a release through that is held, or says that its migration is done, by a `GateOverride`:
+    /// `docs/overrides.md`.
+    ///
     /// # References
     ///
     /// - [Martin Fowler: parallel change](https://martinfowler.com/bliki/ParallelChange.html)

@@ -5,6 +5,7 @@ use std::fmt;
 use hyper::StatusCode;
 use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder};
 
+use crate::domain::gate_override::OverrideKind;
 use crate::server::webhook::Endpoint;
 
 macro_rules! label_value {
@@ -24,6 +25,56 @@ label_value!(HandshakeFailure);
 label_value!(ReloadResult);
 label_value!(Effect);
 label_value!(Verdict);
+label_value!(OverrideState);
+
+/// Whether an override counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum OverrideState {
+    /// It does.
+    Active,
+    /// It has expired.
+    Expired,
+}
+
+impl OverrideState {
+    pub(super) const ALL: [Self; 2] = [Self::Active, Self::Expired];
+
+    const fn label(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Expired => "expired",
+        }
+    }
+}
+
+/// The kind of an override, in lower case as all label values.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct OverrideKindLabel(pub(super) OverrideKind);
+
+impl EncodeLabelValue for OverrideKindLabel {
+    fn encode(&self, encoder: &mut LabelValueEncoder<'_>) -> fmt::Result {
+        EncodeLabelValue::encode(
+            &match self.0 {
+                OverrideKind::Bypass => "bypass",
+                OverrideKind::Attest => "attest",
+                OverrideKind::Invalidate => "invalidate",
+                OverrideKind::Retire => "retire",
+            },
+            encoder,
+        )
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct OverrideUseLabels {
+    pub(super) kind: OverrideKindLabel,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct OverrideLabels {
+    pub(super) kind: OverrideKindLabel,
+    pub(super) state: OverrideState,
+}
 
 /// Which endpoint a request named.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

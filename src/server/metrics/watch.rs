@@ -15,6 +15,8 @@ pub enum Watched {
     Jobs,
     /// Records of attempts.
     Records,
+    /// What persons say against the gate.
+    Overrides,
 }
 
 /// How a write of a record ended.
@@ -103,12 +105,13 @@ impl NamespaceMode {
 }
 
 impl Watched {
-    const ALL: [Self; 2] = [Self::Jobs, Self::Records];
+    const ALL: [Self; 3] = [Self::Jobs, Self::Records, Self::Overrides];
 
     const fn label(self) -> &'static str {
         match self {
             Self::Jobs => "jobs",
             Self::Records => "records",
+            Self::Overrides => "overrides",
         }
     }
 }

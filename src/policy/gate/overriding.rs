@@ -1,0 +1,202 @@
+//! Where a person's word decides: which overrides speak of a change, and what each of them let through.
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::evidence::{Evidence, Which};
+use super::release::Release;
+use super::verdict::Gate;
+use super::{Change, Judgement, Remark, Verdict};
+use crate::cluster::{ClusterState, MigrationFacts, Override, WorkloadFacts, pairing};
+use crate::domain::gate_override::OverrideKind;
+use crate::domain::image::ImageRef;
+use crate::domain::keys;
+use crate::policy::Policy;
+
+/// The overrides of a namespace that speak of a change and are in force.
+///
+/// What lets through must speak of the workload as it will be. What takes evidence away may speak of either side, and
+/// a retirement must of both: whoever moves a workload from one app to another in the same update retires neither.
+pub(super) fn of_change<'s>(
+    facts: &WorkloadFacts,
+    old: Option<&WorkloadFacts>,
+    state: &'s ClusterState,
+    policy: &Policy,
+    now: Timestamp,
+) -> Vec<&'s Override> {
+    let speaks = |one: &&Override| {
+        let new = one.concerns(facts);
+        let before = old.map(|old| one.concerns(old));
+        let speaks = match one.kind() {
+            OverrideKind::Bypass | OverrideKind::Attest => new,
+            OverrideKind::Invalidate => new || before == Some(true),
+            OverrideKind::Retire => new && before != Some(false),
+        };
+        speaks && one.is_in_force(now, policy.longest_bypass)
+    };
+    state.overrides().of_namespace(&facts.key.namespace).filter(speaks).collect()
+}
+
+/// How an override bears on a change, for whoever asks why.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// It applies to a release that the workload is about to run, or to the whole app.
+    Applies,
+    /// It has expired.
+    Expired,
+    /// It speaks of another release.
+    OtherRelease,
+}
+
+/// An override that speaks of a workload, and whether it applies.
+#[derive(Clone, Copy, Debug)]
+pub struct Voice<'s> {
+    /// The override.
+    pub of: &'s Override,
+    /// Whether it applies.
+    pub standing: Standing,
+    /// When it counts no more.
+    pub until: Option<Timestamp>,
+}
+
+/// Every override that speaks of a workload, by name.
+pub(super) fn voices<'s>(
+    sides: &[WorkloadFacts],
+    releases: &[Release<'_>],
+    state: &'s ClusterState,
+    longest: SignedDuration,
+    now: Timestamp,
+) -> Vec<Voice<'s>> {
+    let Some(namespace) = sides.first().map(|side| side.key.namespace.as_str()) else {
+        return Vec::new();
+    };
+    let speaks = |one: &&Override| sides.iter().any(|side| one.concerns(side));
+    let voice = |one: &'s Override| Voice {
+        of: one,
+        until: one.until(longest),
+        standing: if !one.is_in_force(now, longest) {
+            Standing::Expired
+        } else if one.release().is_none() || releases.iter().any(|r| r.is_named_by(one)) {
+            Standing::Applies
+        } else {
+            Standing::OtherRelease
+        },
+    };
+    state.overrides().of_namespace(namespace).filter(speaks).map(voice).collect()
+}
+
+impl<'s, 'w> Gate<'s, 'w> {
+    /// What a person makes of a verdict, and the overrides without which the release would be held.
+    pub(super) fn overridden(
+        &self,
+        release: &Release<'_>,
+        running: &[Release<'w>],
+        verdict: Verdict<'s>,
+        remarks: &mut Vec<Remark<'s>>,
+    ) -> (Verdict<'s>, Vec<&'s Override>) {
+        if self.overrides.is_empty() || matches!(verdict, Verdict::Floating) {
+            return (verdict, Vec::new());
+        }
+        let upstream = |remark: &Remark<'_>| matches!(remark, Remark::NotUpstream);
+        if verdict.may_hold() || remarks.iter().any(upstream) {
+            let Some(bypass) = bypass(&self.overrides, release) else {
+                return (verdict, Vec::new());
+            };
+            remarks.retain(|remark| !upstream(remark));
+            return (Verdict::Bypassed(bypass), vec![bypass]);
+        }
+        if !self.hearing(&[]).verdict(release, running).may_hold() {
+            return (verdict, Vec::new());
+        }
+        (verdict, self.decisive(release, running))
+    }
+
+    /// The same change by what was attempted and by these overrides alone.
+    fn hearing(&self, overrides: &[&'s Override]) -> Self {
+        Gate {
+            evidence: Evidence::new(self.evidence.attempts().to_vec(), overrides.to_vec()),
+            overrides: overrides.to_vec(),
+            ..*self
+        }
+    }
+
+    /// Of the overrides that speak of evidence those without which the release would be held; all of them where each
+    /// could be spared.
+    fn decisive(&self, release: &Release<'_>, running: &[Release<'w>]) -> Vec<&'s Override> {
+        let words = self.overrides.iter().copied();
+        let words: Vec<&'s Override> = words.filter(|o| o.kind() != OverrideKind::Bypass).collect();
+        let is_needed = |one: &&'s Override| {
+            let others = words.iter().copied().filter(|other| other.name != one.name);
+            let others: Vec<&'s Override> = others.collect();
+            self.hearing(&others).verdict(release, running).may_hold()
+        };
+        let needed: Vec<&'s Override> = words.iter().copied().filter(is_needed).collect();
+        if needed.is_empty() { words } else { needed }
+    }
+}
+
+/// The Bypass of a release.
+pub(super) fn bypass<'s>(
+    overrides: &[&'s Override],
+    release: &Release<'_>,
+) -> Option<&'s Override> {
+    let bypasses =
+        |one: &&&Override| one.kind() == OverrideKind::Bypass && release.is_named_by(one);
+    overrides.iter().find(bypasses).copied()
+}
+
+/// What a person makes of an app's first install, which the policy refuses: its schema was made elsewhere, or it has
+/// none, or it must run all the same.
+pub(super) fn first_install<'s>(
+    judgement: &mut Judgement<'s>,
+    change: Change<'_>,
+    state: &'s ClusterState,
+    policy: &Policy,
+    now: Timestamp,
+) {
+    let facts = WorkloadFacts::of(change.new, change.namespace);
+    let overrides = of_change(&facts, None, state, policy, now);
+    let retired = overrides.iter().find(|one| one.kind() == OverrideKind::Retire);
+    if let Some(&retired) = retired {
+        (judgement.verdict, judgement.used) = (Verdict::NotMigrated, vec![retired]);
+        return;
+    }
+    // Without a migration nothing tells which container is the app's: the person does.
+    let token = change.new.key(keys::RELEASE).map(|key| key.value);
+    let release = |image: &ImageRef| Release {
+        token,
+        image: Some(image.clone()),
+        path: String::new(),
+        image_path: String::new(),
+    };
+    let releases: Vec<Release<'_>> = facts.images.iter().map(release).collect();
+    let evidence = Evidence::new(Vec::new(), overrides.clone());
+    for release in &releases {
+        if let Some(&attest) = evidence.attests(Which::Of(release, policy)).first() {
+            (judgement.verdict, judgement.used) = (Verdict::Proven, vec![attest]);
+        } else if let Some(bypass) = bypass(&overrides, release) {
+            (judgement.verdict, judgement.used) = (Verdict::Bypassed(bypass), vec![bypass]);
+        }
+    }
+}
+
+/// The overrides in force that speak of a migration Job which is about to be created. One that names a workload does
+/// where that workload runs now and pairs with the Job.
+pub(super) fn of_launch<'s>(
+    job: &MigrationFacts,
+    state: &'s ClusterState,
+    policy: &Policy,
+    now: Timestamp,
+) -> Vec<&'s Override> {
+    let running = state.confirmation().map_or(&[][..], |confirmation| &confirmation.running);
+    let paired = |workload: &&WorkloadFacts| {
+        pairing::pair(job, workload, |image| policy.is_floating(image))
+            .is_some_and(|reason| reason.is_sure())
+    };
+    let paired: Vec<&WorkloadFacts> = running.iter().filter(paired).collect();
+    let speaks = |one: &&Override| {
+        let speaks = one.is_of_app(&job.ties, job.image.as_slice())
+            || paired.iter().any(|workload| one.concerns(workload));
+        speaks && one.is_in_force(now, policy.longest_bypass)
+    };
+    state.overrides().of_namespace(&job.key.namespace).filter(speaks).collect()
+}
