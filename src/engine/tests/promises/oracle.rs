@@ -90,10 +90,12 @@ impl Oracle {
         }
     }
 
-    /// The same view without some words.
+    /// The same view without some words, and without any Bypass, which would cover for each of them.
     pub(super) fn without(&self, names: &[&str]) -> Self {
         let mut view = self.clone();
-        view.words.retain(|word| !names.contains(&word.name.as_str()));
+        view.words.retain(|word| {
+            word.kind != OverrideKind::Bypass && !names.contains(&word.name.as_str())
+        });
         view
     }
 
