@@ -11,7 +11,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::cluster::{Server, chart, eventually};
-use crate::rig::{installed, objects};
+use crate::rig::{installed, objects, registered};
 
 /// Metrics of what the server does not do yet. Whatever of them is there is taken off this list.
 const PENDING: [&str; 6] = [
@@ -91,7 +91,8 @@ impl Prometheus {
         std::fs::create_dir_all(&folder).unwrap();
         let configuration = format!(
             "global: {{scrape_interval: 1s, evaluation_interval: 1s}}\nrule_files: [{}]\nscrape_configs:\n\
-             - job_name: wavegate\n  static_configs:\n  - targets: ['{target}']\n    labels: {{pod: wavegate-0}}\n",
+             - job_name: wavegate\n  honor_labels: true\n  static_configs:\n  - targets: ['{target}']\n    \
+             labels: {{pod: wavegate-0, namespace: wavegate}}\n",
             alerts().display()
         );
         let file = folder.join("prometheus.yml");
@@ -163,15 +164,19 @@ fn labels<'a>(expression: &'a str, text: &'a str) -> BTreeSet<&'a str> {
 
 #[test]
 fn every_expression_is_about_metrics_and_labels_that_exist() {
-    let (control_plane, wavegate) = installed();
+    let (control_plane, wavegate) = registered();
     // A denial, so that what is only counted when it happens has happened.
-    wavegate.register(control_plane);
+    let namespace = control_plane.namespace("alerts", &[("wavegate.dev/mode", "enforce")]);
+    let create = ["create", "--filename=examples/bad/wg101-no-backoff-limit.yaml"];
+    assert!(namespace.kubectl().args(create).run().stderr.contains("WG101"));
     let prometheus = Prometheus::start(wavegate.health());
     eventually("Prometheus has scraped wavegate", Duration::from_mins(1), || {
         let mut query = promtool(&["query", "instant", "--format=json"]);
-        query.arg(format!("http://{}", prometheus.address)).arg("wavegate_findings_total");
+        query
+            .arg(format!("http://{}", prometheus.address))
+            .arg("wavegate_decisions_total{verdict=\"denied\",dry_run=\"false\"}");
         let output = query.output().ok()?;
-        String::from_utf8_lossy(&output.stdout).contains("WG101").then_some(())
+        String::from_utf8_lossy(&output.stdout).contains("alerts").then_some(())
     });
     for name in PENDING {
         assert!(!prometheus.has(name), "{name} exists by now: it is pending no longer");

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::cluster::{Namespace, chart, eventually, wavegate::Wavegate};
-use crate::rig::installed;
+use crate::rig::registered;
 
 /// One object of each kind, a Job with a hook and one without.
 fn subjects(name: &str) -> Value {
@@ -66,7 +66,7 @@ fn create(namespace: &Namespace<'_>, objects: &Value) -> String {
 
 #[test]
 fn every_kind_is_asked_about_once_in_the_mode_of_its_namespace() {
-    let (control_plane, wavegate) = installed();
+    let (control_plane, wavegate) = registered();
     let labelled = |name: &str, mode: &[(&str, &str)]| control_plane.namespace(name, mode);
     let mode = |value| [("wavegate.dev/mode", value)];
     let pinned = labelled("asked::pinned", &mode("off"));
@@ -122,4 +122,24 @@ fn every_kind_is_asked_about_once_in_the_mode_of_its_namespace() {
             }
         }
     }
+}
+
+/// Whoever mistypes a mode learns it from kubectl, before the first rollout is not guarded.
+#[test]
+fn a_mode_that_does_not_exist_is_told_where_it_is_written() {
+    let (control_plane, _) = registered();
+    let namespace = control_plane.namespace("asked::typo", &[]);
+    let label = |value: &str| {
+        let label = format!("wavegate.dev/mode={value}");
+        let args = ["label", "--overwrite", "namespace", namespace.name(), &label];
+        control_plane.kubectl().args(args).run()
+    };
+    let told = format!("Warning: wavegate: namespace {namespace} has a label wavegate.dev/mode");
+    let output = label("enforced");
+    assert!(output.status.success() && output.stderr.contains(&told), "{}", output.stderr);
+    // Not of a label that exists, and not of another one beside it.
+    assert_eq!(label("enforce").stderr, "");
+    label("enforced");
+    let other = ["label", "namespace", namespace.name(), "team=checkout"];
+    assert_eq!(control_plane.kubectl().args(other).run().stderr, "");
 }

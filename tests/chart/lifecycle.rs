@@ -1,6 +1,7 @@
 //! Installation, upgrade and removal by the real Helm. The nodes play the pods; all else is Kubernetes' own.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use base64::Engine as _;
@@ -90,6 +91,16 @@ fn nothing_is_left_but_definitions_and_records_and_these_go_by_the_documented_pu
         control_plane.kubectl().args(&words[1..]).ok();
     }
     until_inventory_is(&control_plane, &before);
+}
+
+/// Where the pods are played; on a real node the same commands are followed by the tests that use what they install.
+#[test]
+fn the_commands_of_the_readme_install_it() {
+    let control_plane = ControlPlane::start().expect("a control plane");
+    chart::follow(&control_plane, Path::new(env!("CARGO_BIN_EXE_wavegate")), chart::readme());
+    let deployment = ["get", "deployment/wavegate", "--namespace=wavegate"];
+    let deployment = control_plane.kubectl().args(deployment).json();
+    assert_eq!(deployment["status"]["availableReplicas"], 2, "{deployment}");
 }
 
 fn definitions() -> Vec<String> {

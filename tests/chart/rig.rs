@@ -32,6 +32,15 @@ pub(crate) fn installed() -> (&'static ControlPlane, &'static Wavegate) {
     (control_plane, wavegate)
 }
 
+/// Like [`installed`], with the API server asking wavegate. Tests may register it otherwise, but so that enforcing
+/// namespaces stay guarded.
+pub(crate) fn registered() -> (&'static ControlPlane, &'static Wavegate) {
+    static REGISTERED: OnceLock<()> = OnceLock::new();
+    let (control_plane, wavegate) = installed();
+    REGISTERED.get_or_init(|| wavegate.register(control_plane));
+    (control_plane, wavegate)
+}
+
 /// Has an API server know what is not Kubernetes' own.
 pub(crate) fn serve_foreign(control_plane: &ControlPlane) {
     let definitions = FOREIGN.map(|(version, kind, plural)| {

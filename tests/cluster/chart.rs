@@ -1,8 +1,14 @@
-//! The chart, rendered by the real Helm.
+//! The chart, rendered by the real Helm, and installed as README says.
 
+use std::env;
+use std::fs;
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
+use super::programs::Program;
 use super::{ControlPlane, Kubectl};
+
+const README: &str = include_str!("../../README.md");
 
 /// The chart's folder.
 pub fn folder() -> PathBuf {
@@ -24,4 +30,44 @@ pub fn render(control_plane: &ControlPlane, templates: &[&str], values: &[&str])
         helm.args(["--show-only".to_owned(), format!("templates/{template}.yaml")])
     };
     templates.iter().fold(template(control_plane, values), show).ok()
+}
+
+/// The commands by which README installs wavegate in a cluster.
+///
+/// # Panics
+/// When README has none.
+pub fn readme() -> &'static str {
+    let (_, section) = README.split_once("## In the cluster").expect("the section");
+    let script = section.split("```").nth(1).and_then(|block| block.strip_prefix("sh\n"));
+    script.expect("a block of commands")
+}
+
+/// Runs commands of a page as they stand there, where the chart is, with this wavegate.
+///
+/// # Panics
+/// When one fails, or the API server warns of what they apply.
+pub fn follow(cluster: &ControlPlane, wavegate: &Path, script: &str) {
+    let folder = cluster.directory().join("install");
+    fs::create_dir_all(&folder).expect("a folder");
+    let charts = Path::new(env!("CARGO_MANIFEST_DIR")).join("charts");
+    symlink(&charts, folder.join("charts")).expect("a link");
+    let site = cluster.site();
+    let clients = [Program::Kubectl, Program::Helm].map(|program| site.programs().path(program));
+    let programs = [wavegate.to_owned()].into_iter().chain(clients);
+    let programs: Vec<_> =
+        programs.filter_map(|program| Some(program.parent()?.to_owned())).collect();
+    let path = env::var_os("PATH").unwrap_or_default();
+    let path = env::join_paths(programs.into_iter().chain(env::split_paths(&path)));
+    let output = site
+        .command("sh")
+        .args(["-euc", script])
+        .env("PATH", path.expect("folders without colons"))
+        .env("KUBECONFIG", cluster.kubeconfig())
+        .current_dir(&folder)
+        .output()
+        .expect("sh");
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{script}{told}");
+    // Pod Security only warns of what a Deployment's pods will be refused for.
+    assert!(!told.contains("Warning:"), "{told}");
 }
