@@ -170,7 +170,8 @@ fn audit_annotations(decision: &Decision) -> BTreeMap<&'static str, String> {
     };
     let denied = codes(&mut decision.denials());
     let warned = codes(&mut decision.warnings());
-    let entries = [("denied", denied), ("warned", warned)];
+    let exempted = codes(&mut decision.exempted());
+    let entries = [("denied", denied), ("warned", warned), ("exempted", exempted)];
     entries.into_iter().filter(|(_, codes)| !codes.is_empty()).collect()
 }
 

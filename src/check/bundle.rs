@@ -148,7 +148,7 @@ fn job_report(
     };
     let facts = MigrationFacts::of(job, &object.namespace);
     let paired = |workload| {
-        let reason = pairing::pair(&facts, workload, |image| policy.is_floating(image))?;
+        let reason = pairing::pair(&facts, workload, &policy.names)?;
         Some((workload, reason))
     };
     let pairs = match role {

@@ -3,6 +3,7 @@
 //! Passwords are skipped and kept nowhere, so nothing here can give one away. An error never quotes what it
 //! is about.
 
+pub mod shown;
 mod address;
 mod discovery;
 mod keywords;

@@ -72,7 +72,7 @@ pub(super) fn launch(
     context: &Context<'_>,
     decision: &mut Decision,
 ) {
-    let launch = Launch::of(job, context.namespace, context.state);
+    let launch = Launch::of(job, context.namespace, context.state, context.policy);
     let may_deny = job.recognition.may_deny();
     groups::LAUNCH.check_gate(context.policy, decision, may_deny, |check, found| {
         check(job, &launch, context, found);

@@ -149,7 +149,7 @@ fn gate<'s, 'w>(
         state,
         policy,
         now,
-        evidence: Evidence::new(evidence),
+        evidence: Evidence::new(evidence, policy),
         sure: is_sure,
     })
 }
@@ -170,9 +170,9 @@ fn paired<'f, 's>(
 ) -> (Vec<&'s Sighting>, Vec<&'s Sighting>) {
     let mut found: Vec<(&'s Sighting, bool)> = Vec::new();
     for side in sides {
-        for sighting in state.attempts().tied_to(side) {
+        for sighting in state.attempts().tied_to(side, &policy.names) {
             let facts = &sighting.attempt().facts;
-            let Some(reason) = pairing::pair(facts, side, |image| policy.is_floating(image)) else {
+            let Some(reason) = pairing::pair(facts, side, &policy.names) else {
                 continue;
             };
             let sure = reason.is_sure();

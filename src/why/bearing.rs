@@ -27,6 +27,9 @@ pub(super) fn bearing(bearing: Bearing, outcome: Outcome) -> (&'static str, bool
         }
         Bearing::NotRequired => ("not-required", false, "does not count: nothing requires it"),
         Bearing::Withdrawn => ("withdrawn", false, "does not count: a revert took it back"),
+        Bearing::Uncounted => {
+            ("uncounted", false, "does not count: the policy does not list who created its Job")
+        }
         Bearing::Reverts if outcome == Outcome::Succeeded => {
             ("reverts", false, "takes back the newest release before it")
         }

@@ -8,6 +8,7 @@ use crate::cluster::attempts::Sighting;
 use crate::cluster::pairing;
 use crate::cluster::state::{ObjectKey, Ties, WorkloadFacts};
 use crate::domain::image::ImageRef;
+use crate::domain::names::ImageNames;
 use crate::domain::role::MigrationPhase;
 
 /// What a workload can be judged by. Attempts are named by their positions.
@@ -103,8 +104,10 @@ fn judged_by(attempts: &[&Sighting], ties: Ties, image: Option<&ImageRef>) -> Ve
     };
     let workload =
         WorkloadFacts { key, ties, images: image.cloned().into_iter().collect(), floor: None };
+    // Only sure pairs matter here, for which no tag is too floating.
+    let names = ImageNames::default();
     let belongs = |sighting: &Sighting| {
-        let reason = pairing::pair(&sighting.attempt().facts, &workload, |_| true);
+        let reason = pairing::pair(&sighting.attempt().facts, &workload, &names);
         reason.is_some_and(|reason| reason.is_sure())
     };
     attempts.iter().enumerate().filter(|(_, s)| belongs(s)).map(|(at, _)| at).collect()

@@ -62,6 +62,8 @@ pub enum Bearing {
     NotRequired,
     /// A revert took its success back.
     Withdrawn,
+    /// It is of somebody whose Jobs do not count.
+    Uncounted,
     /// It is a revert, which takes successes back once it has succeeded and proves nothing.
     Reverts,
     /// It was made for another release.
@@ -91,7 +93,7 @@ pub fn account<'s>(
     let gate = gate(&facts, change, state, policy, now);
     let (before, new) = match &gate {
         Some(gate) => gate.releases(),
-        None => (Releases::default(), Releases::of::<ImageRef>(change.new, &[])),
+        None => (Releases::default(), Releases::of::<ImageRef>(change.new, &[], &policy.names)),
     };
     let entries = gate.as_ref().map(|gate| gate.entries(&before, &new));
     let proven = gate.as_ref().map(|gate| gate.proven(&before, &new));
@@ -127,7 +129,7 @@ impl<'s> Gate<'s, '_> {
     fn reason(&self, sides: &[WorkloadFacts], sighting: &Sighting) -> Option<PairReason> {
         let facts = &sighting.attempt().facts;
         let reasons = sides.iter().filter_map(|side| {
-            pairing::pair(facts, side, |image: &ImageRef| self.policy.is_floating(image))
+            pairing::pair(facts, side, &self.policy.names)
         });
         let mut reasons: Vec<PairReason> = reasons.collect();
         reasons.sort_by_key(|reason| !reason.is_sure());
@@ -161,7 +163,8 @@ impl<'s> Gate<'s, '_> {
             return Bearing::Proves;
         }
         if of.outcome() == Outcome::Succeeded {
-            return Bearing::Withdrawn;
+            let counted = self.evidence.is_counted(of);
+            return if counted { Bearing::Withdrawn } else { Bearing::Uncounted };
         }
         let same = |a: &crate::cluster::Attempt| self.compare(release, a) == Match::Same;
         let is_in = |list: &[&Sighting]| list.iter().any(|s| s.attempt().uid == of.attempt().uid);
@@ -196,7 +199,7 @@ impl<'s> Gate<'s, '_> {
         known.extend(revisions.iter().flat_map(|r| &r.images).map(|image| (None, image)));
         let mut proven: Vec<Proven> = Vec::new();
         for (token, image) in known {
-            let of_app = app.image.as_ref().is_some_and(|app| app.same_repository(image));
+            let of_app = app.image.as_ref().is_some_and(|app| self.policy.names.same_repository(app, image));
             let release = Release {
                 token,
                 image: Some(image.clone()),

@@ -9,6 +9,7 @@ use crate::cluster::{Attempt, Sighting};
 use crate::domain::argocd::HookPhase;
 use crate::domain::outcome::Outcome;
 use crate::domain::role::MigrationPhase;
+use crate::policy::Policy;
 
 /// A moment among the ends of attempts.
 pub(super) type Moment<'s> = (Timestamp, Timestamp, &'s str);
@@ -18,6 +19,8 @@ pub(super) struct Evidence<'s> {
     attempts: Vec<&'s Sighting>,
     /// UIDs of successes that a revert took back.
     withdrawn: Vec<&'s str>,
+    /// UIDs of attempts of somebody whose Jobs prove nothing and take nothing back.
+    uncounted: Vec<&'s str>,
 }
 
 /// What the attempts of one release prove.
@@ -32,8 +35,10 @@ pub(super) enum Proof<'s> {
 }
 
 impl<'s> Evidence<'s> {
-    pub(super) fn new(attempts: Vec<&'s Sighting>) -> Self {
-        let mut evidence = Self { attempts, withdrawn: Vec::new() };
+    pub(super) fn new(attempts: Vec<&'s Sighting>, policy: &Policy) -> Self {
+        let strange = attempts.iter().filter(|s| !policy.trusts(s.attempt()));
+        let uncounted = strange.map(|s| s.attempt().uid.as_str()).collect();
+        let mut evidence = Self { attempts, withdrawn: Vec::new(), uncounted };
         let mut reverts: Vec<_> = evidence.succeeded(MigrationPhase::Revert).collect();
         reverts.sort_by_key(|revert| revert.attempt().end_order());
         for revert in reverts {
@@ -51,11 +56,19 @@ impl<'s> Evidence<'s> {
     pub(super) fn counts(&self, sighting: &Sighting) -> bool {
         sighting.outcome() == Outcome::Succeeded
             && !self.withdrawn.contains(&sighting.attempt().uid.as_str())
+            && self.is_counted(sighting)
+    }
+
+    /// Whether an attempt is of somebody whose Jobs count.
+    pub(super) fn is_counted(&self, sighting: &Sighting) -> bool {
+        !self.uncounted.contains(&sighting.attempt().uid.as_str())
     }
 
     fn succeeded(&self, phase: MigrationPhase) -> impl Iterator<Item = &'s Sighting> {
         let of_phase = move |s: &&&'s Sighting| {
-            s.attempt().phase == phase && s.outcome() == Outcome::Succeeded
+            s.attempt().phase == phase
+                && s.outcome() == Outcome::Succeeded
+                && self.is_counted(s)
         };
         self.attempts.iter().filter(of_phase).copied()
     }
