@@ -2,12 +2,14 @@
 
 mod decode;
 mod json;
+mod policy;
 mod respond;
 mod review;
 
 use std::borrow::Cow;
 
 pub use decode::{DecodeError, decode, uid_of};
+pub use policy::{PolicyReview, answer_policy, review_policy};
 pub use respond::{answer_broken, answer_mutation, answer_validation, denial_message};
 pub use review::{Response, ReviewAnswer};
 
@@ -150,6 +152,11 @@ impl<'b> Admission<'b> {
         let mut old = self.old.map(|old| decode::subject(&self.group, &self.kind, old))?;
         recognise(&mut old, &self.detection);
         Some(old)
+    }
+
+    /// Text of the object before an update.
+    pub(crate) fn old_text(&self) -> Option<&'b str> {
+        self.old
     }
 
     /// Recognises Jobs by what the policy of their namespace adds, which is only known once the namespace is.

@@ -3,6 +3,7 @@
 //! ```text
 //! Jobs with our stamp ---> feed --+--> what is known (ClusterState) --> decisions
 //! MigrationRecords ------> feed --+
+//! RolloutPolicy ---------> policy ---> settings in force (Policies) --> decisions, recorder, pruner
 //!                                 +--> recorder --> MigrationRecords <-- pruner, by one replica
 //! a question ------------> LiveReader: one namespace, one second, no second try
 //! ```
@@ -17,6 +18,7 @@ mod image;
 mod known;
 mod lease;
 mod live;
+mod policy;
 mod pruner;
 mod record;
 mod recorder;
@@ -37,27 +39,29 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
 use crate::cluster::ClusterState;
-use crate::cluster::retention::Retention;
 use crate::server::live::Live;
+use crate::server::webhook::SharedPolicies;
 use crate::server::{Metrics, Readiness};
 use feed::Source;
 use follow::{Follow, Listings};
 use known::Known;
 use lease::Claim;
 pub use live::LiveReader;
+use policy::PolicyWatch;
 use pruner::Pruner;
 use recorder::Recorder;
 use writer::Writer;
 
 /// Where the cluster is, and how much of its history is kept.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Config {
     /// Kubeconfig file. Without one it is `$KUBECONFIG`, `~/.kube/config`, or the pod's service account.
     pub kubeconfig: Option<PathBuf>,
     /// wavegate's own namespace, where its Lease is.
     pub namespace: String,
-    /// How many records are kept.
-    pub retention: Retention,
+    /// The settings in force, which are replaced where the stored policy changes. What stands in them at the start is
+    /// what a policy that says nothing comes to.
+    pub policies: SharedPolicies,
     /// How often records are pruned.
     pub prune_every: Duration,
 }
@@ -67,7 +71,7 @@ impl Default for Config {
         Self {
             kubeconfig: None,
             namespace: "wavegate".to_owned(),
-            retention: Retention::default(),
+            policies: SharedPolicies::default(),
             prune_every: Duration::from_mins(10),
         }
     }
@@ -120,11 +124,11 @@ pub async fn start(
     metrics: Arc<Metrics>,
     readiness: Arc<Readiness>,
 ) -> Result<Watch, StartError> {
-    let Config { kubeconfig, namespace, retention, prune_every } = config;
+    let Config { kubeconfig, namespace, policies, prune_every } = config;
     let config = client_config(kubeconfig.as_deref()).await?;
     let client = |config| Client::try_from(config).map_err(StartError::Client);
     // Connections of its own: a decision does not wait behind a listing.
-    let live = LiveReader::new(client(config.clone())?);
+    let live = LiveReader::new(client(config.clone())?, Arc::clone(&policies));
     let client = client(config)?;
     let known = Known::default();
     let (touched, told) = mpsc::unbounded_channel();
@@ -153,11 +157,19 @@ pub async fn start(
         known: known.clone(),
         metrics: Arc::clone(&metrics),
         listings: listed,
-        retention,
+        policies: Arc::clone(&policies),
         every: prune_every,
     };
-    let follow = Follow { client, known: known.clone(), metrics, readiness, touched, listings };
+    let policy = PolicyWatch::new(
+        client.clone(),
+        Arc::clone(&policies),
+        Arc::clone(&metrics),
+        Arc::clone(&readiness),
+    );
+    let follow =
+        Follow { client, known: known.clone(), policies, metrics, readiness, touched, listings };
     let mut watching = JoinSet::new();
+    watching.spawn(policy.run());
     watching.spawn(pruner.run());
     for source in [Source::Jobs, Source::Records] {
         let not_yet = format!("the {} are not listed yet", source.name());

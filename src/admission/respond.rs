@@ -78,7 +78,7 @@ pub fn answer_broken(uid: &str, refused: bool) -> Result<Vec<u8>, Error> {
     })
 }
 
-fn serialise(response: Response<'_>) -> Result<Vec<u8>, Error> {
+pub(super) fn serialise(response: Response<'_>) -> Result<Vec<u8>, Error> {
     serde_json::to_vec(&ReviewAnswer {
         api_version: API_VERSION,
         kind: "AdmissionReview",
@@ -160,7 +160,7 @@ fn warning(finding: &Finding) -> String {
     one_line(&format!("{code} {path}: {message}"), MAX_WARNING)
 }
 
-fn prefixed(warning: &str) -> String {
+pub(super) fn prefixed(warning: &str) -> String {
     format!("wavegate: {warning}")
 }
 
@@ -177,7 +177,7 @@ fn audit_annotations(decision: &Decision) -> BTreeMap<&'static str, String> {
 
 /// A text on one line of at most `limit` bytes. Argo CD cuts everything that looks like `map[...]` out of
 /// messages, so no value of an author's may look so.
-fn one_line(text: &str, limit: usize) -> String {
+pub(super) fn one_line(text: &str, limit: usize) -> String {
     let mut line: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
     if line.contains("map[") {
         line = line.replace("map[", "map [");

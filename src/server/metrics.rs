@@ -3,6 +3,7 @@
 //! The request path touches resolved counters only; no map is searched and no label is built per request.
 
 mod labels;
+mod policy;
 mod watch;
 
 use std::fmt;
@@ -23,6 +24,7 @@ use labels::{
     RequestLabels, StatusClass,
 };
 pub(super) use labels::{HandshakeFailure, RefusalReason, ReloadResult};
+pub use policy::PolicyMetrics;
 pub use watch::{RecordWrite, WatchMetrics, Watched};
 
 /// Upper bounds in seconds. A decision takes microseconds; the API server gives up after its timeout of
@@ -42,6 +44,7 @@ pub struct Metrics {
     mutate_warn: EndpointMetrics,
     validate_enforce: EndpointMetrics,
     validate_warn: EndpointMetrics,
+    validate_policy: EndpointMetrics,
     requests: Family<RequestLabels, Counter>,
     in_flight: Gauge,
     connections: Gauge,
@@ -54,6 +57,7 @@ pub struct Metrics {
     certificate_not_after: Gauge,
     findings: Family<FindingLabels, Counter>,
     watch: WatchMetrics,
+    policy: PolicyMetrics,
 }
 
 /// The resolved counters of one endpoint.
@@ -96,6 +100,7 @@ impl Metrics {
             mutate_warn: resolve(Endpoint::MutateWarn),
             validate_enforce: resolve(Endpoint::ValidateEnforce),
             validate_warn: resolve(Endpoint::ValidateWarn),
+            validate_policy: resolve(Endpoint::ValidatePolicy),
             requests: requests.clone(),
             in_flight: Gauge::default(),
             connections: Gauge::default(),
@@ -108,6 +113,7 @@ impl Metrics {
             certificate_not_after: Gauge::default(),
             findings: Family::default(),
             watch: WatchMetrics::default(),
+            policy: PolicyMetrics::default(),
             registry: Registry::default(),
         };
         metrics.create_closed_series();
@@ -183,11 +189,17 @@ impl Metrics {
             self.findings.clone(),
         );
         self.watch.register(registry);
+        self.policy.register(registry);
     }
 
     /// What the watchers and the recorder count.
     pub const fn watch(&self) -> &WatchMetrics {
         &self.watch
+    }
+
+    /// What is counted of the policy.
+    pub const fn policy(&self) -> &PolicyMetrics {
+        &self.policy
     }
 
     /// A finding of a decision. `code` is a rule's code such as `WG101`, never text from a request.
@@ -209,6 +221,7 @@ impl Metrics {
             Endpoint::MutateWarn => &self.mutate_warn,
             Endpoint::ValidateEnforce => &self.validate_enforce,
             Endpoint::ValidateWarn => &self.validate_warn,
+            Endpoint::ValidatePolicy => &self.validate_policy,
         }
     }
 

@@ -4,17 +4,19 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Instant;
 
+use arc_swap::ArcSwap;
 use jiff::Timestamp;
 
 use super::Step;
 use super::live::{Live, LiveReading, Unread};
 use super::metrics::{self, Metrics};
 use crate::admission::{
-    Admission, answer_broken, answer_mutation, answer_validation, decode, uid_of,
+    Admission, PolicyReview, answer_broken, answer_mutation, answer_policy, answer_validation,
+    decode, review_policy, uid_of,
 };
 use crate::cluster::{ClusterState, Question, Reading};
 use crate::engine::{Decision, Mode, Mutation, evaluate, mutate};
-use crate::policy::{Effect, Finding, Policy};
+use crate::policy::{Effect, Finding, Policies, Policy};
 
 /// What a webhook configuration calls. The mode is in the path, so that the server needs no look-up of
 /// the namespace.
@@ -28,12 +30,19 @@ pub enum Endpoint {
     ValidateEnforce,
     /// `/validate/warn`: findings become warnings.
     ValidateWarn,
+    /// `/validate/policy`: wavegate's own configuration.
+    ValidatePolicy,
 }
 
 impl Endpoint {
     /// Every endpoint, in the order in which the documentation lists them.
-    pub const ALL: [Self; 4] =
-        [Self::Mutate, Self::MutateWarn, Self::ValidateEnforce, Self::ValidateWarn];
+    pub const ALL: [Self; 5] = [
+        Self::Mutate,
+        Self::MutateWarn,
+        Self::ValidateEnforce,
+        Self::ValidateWarn,
+        Self::ValidatePolicy,
+    ];
 
     /// The path, as a webhook configuration names it.
     pub const fn path(self) -> &'static str {
@@ -42,6 +51,7 @@ impl Endpoint {
             Self::MutateWarn => "/mutate/warn",
             Self::ValidateEnforce => "/validate/enforce",
             Self::ValidateWarn => "/validate/warn",
+            Self::ValidatePolicy => "/validate/policy",
         }
     }
 
@@ -52,6 +62,7 @@ impl Endpoint {
             Self::MutateWarn => "mutate_warn",
             Self::ValidateEnforce => "validate_enforce",
             Self::ValidateWarn => "validate_warn",
+            Self::ValidatePolicy => "validate_policy",
         }
     }
 
@@ -83,7 +94,9 @@ pub struct Answer {
 
 /// Decides about admission requests.
 pub struct Webhook {
-    policy: Policy,
+    policies: SharedPolicies,
+    /// What a policy that says nothing comes to.
+    base: Policy,
     cluster: Cluster,
     metrics: Arc<Metrics>,
 }
@@ -96,6 +109,9 @@ pub struct Cluster {
     /// Who reads what they do not; `None` where wavegate runs without a cluster.
     pub live: Option<Arc<dyn Live>>,
 }
+
+/// The settings in force, replaced as a whole where the policy changes.
+pub type SharedPolicies = Arc<ArcSwap<Policies>>;
 
 /// The cluster's state, filled by watchers and read by decisions.
 pub type SharedState = Arc<RwLock<ClusterState>>;
@@ -111,7 +127,13 @@ struct Verdict {
 impl Webhook {
     /// A webhook with this policy that counts its findings in these metrics.
     pub fn new(policy: Policy, cluster: Cluster, metrics: Arc<Metrics>) -> Self {
-        Self { policy, cluster, metrics }
+        Self::following(Arc::new(ArcSwap::from_pointee(policy.into())), cluster, metrics)
+    }
+
+    /// A webhook that decides by whatever settings are in force.
+    pub fn following(policies: SharedPolicies, cluster: Cluster, metrics: Arc<Metrics>) -> Self {
+        let base = policies.load().cluster().clone();
+        Self { policies, base, cluster, metrics }
     }
 
     /// Answers one review, or says what must be asked first. A body without a uid is answered with 400, everything
@@ -155,7 +177,7 @@ impl Webhook {
         told: Option<Result<Reading, Unread>>,
     ) -> Step {
         let started = Instant::now();
-        let admission = match decode(body) {
+        let mut admission = match decode(body) {
             Ok(admission) => admission,
             Err(error) => {
                 let reason = error.to_string();
@@ -163,16 +185,21 @@ impl Webhook {
                 return Answer::text(400, &reason).into();
             }
         };
-        let verdict = if endpoint.mutates() {
-            mutated(&admission, &mutate(&admission, &self.policy, endpoint.mode()))
+        let policies = self.policies.load();
+        let policy = policies.of(&admission.namespace);
+        admission.detect(&policy.detection);
+        let verdict = if endpoint == Endpoint::ValidatePolicy {
+            configured(&admission, &review_policy(&admission, &self.base, Timestamp::now()))
+        } else if endpoint.mutates() {
+            mutated(&admission, &mutate(&admission, policy, endpoint.mode()))
         } else {
-            let mut decision = self.evaluate(endpoint, &admission, told);
+            let mut decision = self.evaluate(endpoint, &admission, policy, told);
             if let Some(question) = decision.question.take()
                 && self.cluster.live.is_some()
             {
                 return Step::Ask(question);
             }
-            self.validated(endpoint, &admission, &decision)
+            self.validated(endpoint, &admission, policy, &decision)
         };
         log(endpoint, &admission, &verdict, started);
         Answer::review(verdict.body).into()
@@ -183,12 +210,13 @@ impl Webhook {
         &self,
         endpoint: Endpoint,
         admission: &Admission<'_>,
+        policy: &Policy,
         told: Option<Result<Reading, Unread>>,
     ) -> Decision {
         let now = Timestamp::now();
         let state = self.cluster.state.read().unwrap_or_else(PoisonError::into_inner);
         let told = match told {
-            None => return evaluate(admission, &state, &self.policy, endpoint.mode(), now),
+            None => return evaluate(admission, &state, policy, endpoint.mode(), now),
             Some(Ok(reading)) => state.confirmed(&admission.namespace, reading),
             Some(Err(unread)) => {
                 self.metrics.unread();
@@ -196,7 +224,7 @@ impl Webhook {
             }
         };
         drop(state);
-        evaluate(admission, &told, &self.policy, endpoint.mode(), now)
+        evaluate(admission, &told, policy, endpoint.mode(), now)
     }
 
     /// The answer after a panic. Mutation fails open: what it did not do, validation reports.
@@ -213,24 +241,29 @@ impl Webhook {
         &self,
         endpoint: Endpoint,
         admission: &Admission<'_>,
+        policy: &Policy,
         decision: &Decision,
     ) -> Verdict {
-        self.count(endpoint, decision);
+        self.count(endpoint, admission, decision);
         Verdict {
-            body: answer_validation(admission, decision, &self.policy),
+            body: answer_validation(admission, decision, policy),
             outcome: if decision.is_allowed() { "allowed" } else { "denied" },
             denied: codes(decision.denials()),
             warned: codes(decision.warnings()),
         }
     }
 
-    fn count(&self, endpoint: Endpoint, decision: &Decision) {
+    fn count(&self, endpoint: Endpoint, admission: &Admission<'_>, decision: &Decision) {
         for finding in &decision.findings {
             let effect = match finding.effect() {
                 Effect::Deny => metrics::Effect::Deny,
                 Effect::Warn => metrics::Effect::Warn,
             };
             self.metrics.finding(endpoint, finding.code(), effect);
+        }
+        // A dry run uses nothing up.
+        for finding in decision.exempted().filter(|_| !admission.dry_run) {
+            self.metrics.policy().exempted(finding.code());
         }
     }
 }
@@ -240,7 +273,7 @@ impl Endpoint {
     pub const fn mode(self) -> Mode {
         match self {
             Self::Mutate | Self::ValidateEnforce => Mode::Enforce,
-            Self::MutateWarn | Self::ValidateWarn => Mode::Warn,
+            Self::MutateWarn | Self::ValidateWarn | Self::ValidatePolicy => Mode::Warn,
         }
     }
 
@@ -268,6 +301,16 @@ fn mutated(admission: &Admission<'_>, mutation: &Mutation) -> Verdict {
         body: answer_mutation(admission, mutation),
         outcome: if mutation.patch.0.is_empty() { "unchanged" } else { "patched" },
         denied: String::new(),
+        warned: String::new(),
+    }
+}
+
+fn configured(admission: &Admission<'_>, review: &PolicyReview) -> Verdict {
+    let paths: Vec<&str> = review.errors.iter().map(|error| error.path.as_str()).collect();
+    Verdict {
+        body: answer_policy(admission, review),
+        outcome: if paths.is_empty() { "allowed" } else { "denied" },
+        denied: paths.join(","),
         warned: String::new(),
     }
 }
@@ -325,7 +368,7 @@ mod tests {
             assert!(said.contains("not your fault"), "{endpoint:?}: {said}");
         }
         assert_eq!(webhook.broken(Endpoint::Mutate, b"{}").status, 400);
-        assert!(webhook.metrics.encode().unwrap().contains("wavegate_panics_total 5"));
+        assert!(webhook.metrics.encode().unwrap().contains("wavegate_panics_total 6"));
     }
 
     /// Where there is nobody to ask, what needs asking is not judged: a contract is let through, never refused for ever.

@@ -8,6 +8,7 @@ use serde::Deserialize;
 use super::stored::{Kind, Stored};
 use crate::cluster::{Attempt, AttemptError, Attempts, Gone};
 use crate::domain::record::{RecordSpec, RecordStatus};
+use crate::server::webhook::SharedPolicies;
 
 /// Identity of an attempt: its namespace and the UID of its Job.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -26,6 +27,7 @@ impl AttemptKey {
 #[derive(Debug)]
 pub(super) struct Feed {
     kind: Source,
+    policies: SharedPolicies,
     /// UIDs that the listing in progress has brought so far.
     listed: HashSet<String>,
     /// Objects that could not be read, as far as that was said.
@@ -93,8 +95,8 @@ pub(super) fn attempt_of_record(stored: &Stored) -> Result<Attempt, AttemptError
 }
 
 impl Feed {
-    pub(super) fn new(kind: Source) -> Self {
-        Self { kind, listed: HashSet::new(), unreadable: HashSet::new() }
+    pub(super) fn new(kind: Source, policies: SharedPolicies) -> Self {
+        Self { kind, policies, listed: HashSet::new(), unreadable: HashSet::new() }
     }
 
     /// Applies one event of the watch.
@@ -132,7 +134,10 @@ impl Feed {
 
     fn observe(&mut self, object: &Stored, attempts: &mut Attempts) -> Told {
         let attempt = match self.kind {
-            Source::Jobs => Attempt::of_job(object.json()),
+            Source::Jobs => {
+                let policies = self.policies.load();
+                Attempt::of_job_by(object.json(), &policies.of(object.namespace()).detection)
+            }
             Source::Records => attempt_of_record(object).map(Some),
         };
         let attempt = match attempt {
@@ -268,7 +273,7 @@ mod tests {
 
     #[test]
     fn a_listing_in_pages_that_breaks_off_forgets_nothing() {
-        let mut feeds = [Feed::new(Source::Jobs), Feed::new(Source::Records)];
+        let mut feeds = [Feed::new(Source::Jobs, SharedPolicies::default()), Feed::new(Source::Records, SharedPolicies::default())];
         let mut attempts = Attempts::default();
         let jobs = |event| (Source::Jobs, event);
         play(
@@ -302,7 +307,7 @@ mod tests {
                 json!({"metadata": {"name": "a", "namespace": "shop"}, "spec": {"app": 7}}),
             ),
         ] {
-            let mut feeds = [Feed::new(Source::Jobs), Feed::new(Source::Records)];
+            let mut feeds = [Feed::new(Source::Jobs, SharedPolicies::default()), Feed::new(Source::Records, SharedPolicies::default())];
             let mut attempts = Attempts::default();
             play(
                 &mut feeds,

@@ -19,6 +19,7 @@ use crate::cluster::Sighting;
 use crate::cluster::retention::{Retention, may_prune, prunable};
 use crate::server::Metrics;
 use crate::server::metrics::RecordWrite;
+use crate::server::webhook::SharedPolicies;
 
 /// How long reading a namespace and removing its records may take.
 const BOUND: Duration = Duration::from_mins(1);
@@ -31,7 +32,7 @@ pub(super) struct Pruner {
     pub(super) known: Known,
     pub(super) metrics: Arc<Metrics>,
     pub(super) listings: watch::Receiver<Listings>,
-    pub(super) retention: Retention,
+    pub(super) policies: SharedPolicies,
     pub(super) every: Duration,
 }
 
@@ -67,8 +68,12 @@ impl Pruner {
         let state = self.known.read();
         let of = |s: &Sighting| s.attempt().facts.key.namespace.clone();
         let mut namespaces: BTreeSet<String> = state.attempts().iter().map(of).collect();
-        namespaces.retain(|ns| may_prune(state.attempts().of_namespace(ns), self.retention));
+        namespaces.retain(|ns| may_prune(state.attempts().of_namespace(ns), self.retention(ns)));
         namespaces
+    }
+
+    fn retention(&self, namespace: &str) -> Retention {
+        self.policies.load().of(namespace).retention
     }
 
     async fn prune_within_bounds(&self, namespace: &str) {
@@ -88,7 +93,7 @@ impl Pruner {
         let all: Vec<&Sighting> = attempts.of_namespace(namespace).collect();
         let records: Api<Stored> =
             Api::namespaced_with(self.client.clone(), namespace, &Kind::Record.resource());
-        let gone = prunable(&all, &live, self.retention);
+        let gone = prunable(&all, &live, self.retention(namespace));
         for sighting in &gone {
             match records.delete(&sighting.attempt().uid, &DeleteParams::default()).await {
                 Ok(_) => self.metrics.watch().wrote(RecordWrite::Pruned),

@@ -8,6 +8,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::value::{RawValue, to_raw_value};
 
 use crate::domain::record;
+use crate::policy::document;
 
 /// An object of any kind, as text. The layers below read of it what they know.
 #[derive(Clone, Debug)]
@@ -115,6 +116,7 @@ impl Resource for Stored {
 pub(super) enum Kind {
     Job,
     Record,
+    Policy,
     Pod,
     ReplicaSet,
     ControllerRevision,
@@ -133,6 +135,7 @@ impl Kind {
         match self {
             Self::Job => "jobs",
             Self::Record => "migrationrecords",
+            Self::Policy => document::PLURAL,
             Self::Pod => "pods",
             Self::ReplicaSet => "replicasets",
             Self::ControllerRevision => "controllerrevisions",
@@ -151,6 +154,7 @@ impl Kind {
         let (group, version, kind) = match self {
             Self::Job => ("batch", "v1", "Job"),
             Self::Record => (record::GROUP, record::VERSION, record::KIND),
+            Self::Policy => (record::GROUP, record::VERSION, document::KIND),
             Self::Pod => ("", "v1", "Pod"),
             Self::ServiceAccount => ("", "v1", "ServiceAccount"),
             Self::ConfigMap => ("", "v1", "ConfigMap"),

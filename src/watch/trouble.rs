@@ -16,7 +16,7 @@ pub(super) fn reason(verb: &str, kind: Kind, error: &Error) -> String {
         Error::Api(status) if status.code == 401 => {
             "the API server does not know wavegate's credentials (unauthorized)".to_owned()
         }
-        Error::Api(status) if status.code == 404 && kind == Kind::Record => format!(
+        Error::Api(status) if status.code == 404 && matches!(kind, Kind::Record | Kind::Policy) => format!(
             "the CustomResourceDefinition {what}.{} is not installed: apply charts/wavegate/files/crds/{what}.yaml",
             record::GROUP
         ),

@@ -18,8 +18,9 @@ use super::{ControlPlane, Server, eventually};
 const WEBHOOKS: &str = include_str!("../../deploy/webhooks.yaml");
 
 /// What wavegate needs of a cluster before it starts.
-const INSTALLATION: [&str; 3] = [
+const INSTALLATION: [&str; 4] = [
     include_str!("../../charts/wavegate/files/crds/migrationrecords.yaml"),
+    include_str!("../../charts/wavegate/files/crds/rolloutpolicies.yaml"),
     include_str!("../../deploy/rbac.yaml"),
     include_str!("../../deploy/records-guard.yaml"),
 ];
@@ -189,8 +190,10 @@ pub fn install(control_plane: &ControlPlane) {
     for manifest in INSTALLATION {
         kubectl().args(["apply", "--filename=-"]).stdin(manifest).ok();
     }
-    let crd = "customresourcedefinition/migrationrecords.wavegate.dev";
-    kubectl().args(["wait", crd, "--for=condition=Established", "--timeout=50s"]).ok();
+    for plural in ["migrationrecords", "rolloutpolicies"] {
+        let crd = format!("customresourcedefinition/{plural}.wavegate.dev");
+        kubectl().args(["wait", &crd, "--for=condition=Established", "--timeout=50s"]).ok();
+    }
     kubectl()
         .namespace("wavegate")
         .args(["wait", "--for=create", "serviceaccount/wavegate", "--timeout=50s"])

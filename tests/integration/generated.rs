@@ -2,6 +2,8 @@
 
 #[cfg(feature = "serve")]
 mod custom_resource;
+#[cfg(feature = "serve")]
+mod policy;
 
 use std::collections::BTreeSet;
 use std::fs;

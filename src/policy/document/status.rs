@@ -135,6 +135,23 @@ impl RolloutPolicyStatus {
         status
     }
 
+    /// Whether this status is to be written over what stands there. Replicas see the same object, but where a version is
+    /// wrong one that was restarted has no last good one: the least that any of them enforces is what stands there.
+    pub fn replaces(&self, before: Option<&Self>) -> bool {
+        let Some(before) = before else { return true };
+        let refused = |status: &Self| {
+            status.conditions.iter().any(|c| c.kind == "Accepted" && c.status == "False")
+        };
+        if before.observed_generation > self.observed_generation {
+            return false;
+        }
+        let same = before.observed_generation == self.observed_generation;
+        if same && refused(before) && refused(self) && before.enforced_generation < self.enforced_generation {
+            return false;
+        }
+        self != before
+    }
+
     fn keep_times(&mut self, before: Option<&Self>, now: Timestamp) {
         // Kubernetes writes whole seconds.
         let now = Timestamp::from_second(now.as_second()).unwrap_or(now);

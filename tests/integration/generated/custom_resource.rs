@@ -71,7 +71,7 @@ fn without_null(schema: &mut Value) {
     }
 }
 
-fn schema<T: JsonSchema>(description: &str, rules: Value) -> Value {
+pub(super) fn schema<T: JsonSchema>(description: &str, rules: Value) -> Value {
     let settings = SchemaSettings::openapi3().with(|settings| settings.inline_subschemas = true);
     let generator = settings
         .with_transform(StructuralSchemaRewriter)
@@ -87,7 +87,7 @@ fn schema<T: JsonSchema>(description: &str, rules: Value) -> Value {
     schema
 }
 
-fn column(name: &str, kind: &str, path: &str, description: &str, priority: u8) -> Value {
+pub(super) fn column(name: &str, kind: &str, path: &str, description: &str, priority: u8) -> Value {
     let mut column =
         json!({"name": name, "type": kind, "jsonPath": path, "description": description});
     if priority > 0 {

@@ -93,7 +93,7 @@ fn a_revert_takes_the_newest_release_back() {
 
 fn launch<T>(state: &ClusterState, patch: &str, read: impl FnOnce(&Launch<'_>) -> T) -> T {
     let job = crate::policy::sample::migration(patch);
-    read(&Launch::of(&job, "shop", state))
+    read(&Launch::of(&job, "shop", state, &Policy::default()))
 }
 
 /// A migration Job of `shop/api` with this tag, and further metadata.
