@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 
 use jiff::Timestamp;
 use serde_json::{Error, Value};
@@ -9,11 +10,11 @@ use serde_json::{Error, Value};
 use super::review::{Cause, Details, Response, Status};
 use super::{Admission, Operation};
 use crate::admission::respond::{one_line, prefixed, serialise};
+use crate::policy::Policy;
 use crate::policy::document::weaken::weakenings;
 use crate::policy::document::{
     ACTIVE, KIND, PolicyError, RolloutPolicySpec, check_expiry, compile, exemption_notices, read,
 };
-use crate::policy::Policy;
 
 /// Longest denial in bytes. A person reads it after `kubectl apply`, and a policy may have many errors.
 const MAX_MESSAGE: usize = 2000;
@@ -51,7 +52,8 @@ pub fn review_policy(admission: &Admission<'_>, base: &Policy, now: Timestamp) -
         Err(errors) => review.errors = errors,
     }
     if admission.name != ACTIVE {
-        let warning = format!("only the {KIND} named {ACTIVE} is in force; {} does nothing", admission.name);
+        let warning =
+            format!("only the {KIND} named {ACTIVE} is in force; {} does nothing", admission.name);
         review.warnings.push(warning);
     }
     review
@@ -108,7 +110,8 @@ fn refusal(admission: &Admission<'_>, errors: &[PolicyError]) -> Status {
         }
     }
     if !left.is_empty() {
-        message.push_str(&format!(" Also wrong: {}.", left.join(", ")));
+        // Writing to a string cannot fail.
+        let _ = write!(message, " Also wrong: {}.", left.join(", "));
     }
     Status {
         code: 403,
@@ -165,7 +168,12 @@ mod tests {
         let message = response["status"]["message"].as_str().unwrap();
         let causes = response["status"]["details"]["causes"].as_array().unwrap();
         let fields: Vec<&str> = causes.iter().map(|c| c["field"].as_str().unwrap()).collect();
-        let want = ["spec.rules.WG101.failures", "spec.rules.WG999", "spec.floatingTags[0]", "spec.exemptions[0].expires"];
+        let want = [
+            "spec.rules.WG101.failures",
+            "spec.rules.WG999",
+            "spec.floatingTags[0]",
+            "spec.exemptions[0].expires",
+        ];
         assert_eq!(fields, want);
         assert!(want.iter().all(|path| message.contains(path)), "{message}");
         assert!(!message.contains('\n'));
@@ -173,7 +181,8 @@ mod tests {
 
     #[test]
     fn a_day_that_passed_refuses_a_change_and_not_a_label() {
-        let (gone, near, far) = (exemption("2026-12-31"), exemption("2027-01-10"), exemption("2027-06-30"));
+        let (gone, near, far) =
+            (exemption("2026-12-31"), exemption("2027-01-10"), exemption("2027-06-30"));
         assert_eq!(reviewed("default", &gone, None)["allowed"], false);
         assert_eq!(reviewed("default", &gone, Some(&far))["allowed"], false);
         let response = reviewed("default", &gone, Some(&gone));
@@ -190,6 +199,9 @@ mod tests {
         assert_eq!(response["allowed"], true);
         let warnings = response["warnings"].to_string();
         assert!(warnings.contains("spec.rules.WG301.severity"), "{warnings}");
-        assert!(warnings.contains("only the RolloutPolicy named default is in force"), "{warnings}");
+        assert!(
+            warnings.contains("only the RolloutPolicy named default is in force"),
+            "{warnings}"
+        );
     }
 }

@@ -35,8 +35,7 @@ impl Object<'_> {
     }
 
     pub(super) fn admission<'b>(&'b self, json: &'b str) -> Admission<'b> {
-        let mut admission =
-            Admission::of_manifest(&self.group, &self.kind, &self.namespace, json);
+        let mut admission = Admission::of_manifest(&self.group, &self.kind, &self.namespace, json);
         admission.detect(&self.detection);
         admission
     }

@@ -6,9 +6,7 @@ use jiff::Timestamp;
 use thiserror::Error;
 
 use super::load::{LoadError, Source, load_file};
-use crate::policy::document::{
-    KIND, PolicyError, check_expiry, compile, exemption_notices, read,
-};
+use crate::policy::document::{KIND, PolicyError, check_expiry, compile, exemption_notices, read};
 use crate::policy::{Policies, Policy};
 
 /// Why a file is no policy.
@@ -48,17 +46,17 @@ pub fn load_policy(path: &str, now: Timestamp) -> Result<PolicyFile, PolicyFileE
 pub fn policy_of(source: &Source, now: Timestamp) -> Result<PolicyFile, PolicyFileError> {
     let name = &source.name;
     let invalid = |text: String| PolicyFileError::Invalid(text);
-    let documents = source.documents.as_ref().map_err(|error| {
-        invalid(format!("{name}:{}: {error}", error.location.line))
-    })?;
+    let documents = source
+        .documents
+        .as_ref()
+        .map_err(|error| invalid(format!("{name}:{}: {error}", error.location.line)))?;
     let [document] = documents.as_slice() else {
         let count = documents.len();
         return Err(invalid(format!("{name}: holds {count} documents; write one {KIND}")));
     };
     let told = |errors: Vec<PolicyError>| {
-        let line = |error: &PolicyError| {
-            format!("{name}:{}: {error}", document.locate(&error.path).line)
-        };
+        let line =
+            |error: &PolicyError| format!("{name}:{}: {error}", document.locate(&error.path).line);
         invalid(errors.iter().map(line).collect::<Vec<_>>().join("\n"))
     };
     let read = read(&document.value).map_err(|error| told(vec![error]))?;

@@ -22,7 +22,7 @@ pub(super) struct Arguments {
     /// How to print.
     #[arg(long, short, value_enum, default_value_t)]
     output: Output,
-    /// File with the RolloutPolicy of the cluster, as it is stored there; without one it is the built-in policy.
+    /// File with the `RolloutPolicy` of the cluster, as it is stored there; without one it is the built-in policy.
     #[arg(long, value_name = "FILE")]
     policy: Option<String>,
     /// Which findings make the exit status 1.

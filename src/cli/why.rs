@@ -44,7 +44,7 @@ pub(super) struct Arguments {
     /// Context of the kubeconfig.
     #[arg(long)]
     context: Option<String>,
-    /// File with the RolloutPolicy to decide by; without one it is the one that is stored in the cluster.
+    /// File with the `RolloutPolicy` to decide by; without one it is the one that is stored in the cluster.
     #[arg(long, value_name = "FILE")]
     policy: Option<String>,
     /// How to print.
@@ -116,18 +116,12 @@ impl Arguments {
         Ok(why::explain(&seen, self.image.as_deref(), policy, Timestamp::now())?)
     }
 
-    async fn replay(
-        &self,
-        review: &str,
-        named: Option<Policies>,
-    ) -> Result<why::Replay, Error> {
+    async fn replay(&self, review: &str, named: Option<Policies>) -> Result<why::Replay, Error> {
         let body =
             read(review).map_err(|source| Error::Read { path: review.to_owned(), source })?;
         let now = Timestamp::now();
-        let connection = match self.kubeconfig.is_some() || self.context.is_some() {
-            true => Some(self.connect().await?),
-            false => None,
-        };
+        let names_cluster = self.kubeconfig.is_some() || self.context.is_some();
+        let connection = if names_cluster { Some(self.connect().await?) } else { None };
         let policies = match &connection {
             Some(connection) => connection.settle_policy(named).await?,
             None => Arc::new(named.unwrap_or_default()),

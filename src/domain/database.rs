@@ -3,10 +3,10 @@
 //! Passwords are skipped and kept nowhere, so nothing here can give one away. An error never quotes what it
 //! is about.
 
-pub mod shown;
 mod address;
 mod discovery;
 mod keywords;
+pub mod shown;
 mod url;
 pub mod variables;
 

@@ -22,7 +22,9 @@ pub enum GlobError {
     #[error("it has more than {LONGEST} characters")]
     TooLong,
     /// It holds what no name holds, which mostly means that it is a regular expression.
-    #[error("{0:?} stands in no name; a pattern is text in which only * means something, not a regular expression")]
+    #[error(
+        "{0:?} stands in no name; a pattern is text in which only * means something, not a regular expression"
+    )]
     Character(char),
 }
 

@@ -16,7 +16,9 @@ pub struct Alias {
 
 /// Why a text is no prefix of repositories.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[error("{0:?} is no registry with or without a path, such as registry.example.com/mirror or docker.io/library")]
+#[error(
+    "{0:?} is no registry with or without a path, such as registry.example.com/mirror or docker.io/library"
+)]
 pub struct PrefixError(String);
 
 impl Alias {
@@ -83,9 +85,10 @@ impl ImageNames {
 
     /// The image by the name of its original. The longest prefix counts, once.
     pub fn original<'i>(&self, image: &'i ImageRef) -> Cow<'i, ImageRef> {
-        let found = self.aliases.iter().filter_map(|alias| {
-            Some((alias, behind(&alias.from, image.repository())?))
-        });
+        let found = self
+            .aliases
+            .iter()
+            .filter_map(|alias| Some((alias, behind(&alias.from, image.repository())?)));
         let longest = found.max_by_key(|(alias, _)| alias.from.len());
         let renamed = longest.and_then(|(alias, rest)| image.renamed(&alias.to, rest));
         renamed.map_or(Cow::Borrowed(image), Cow::Owned)
@@ -94,7 +97,8 @@ impl ImageNames {
     /// Whether both are of one repository, by whatever name.
     pub fn same_repository(&self, one: &ImageRef, other: &ImageRef) -> bool {
         one.same_repository(other)
-            || (!self.aliases.is_empty() && self.original(one).same_repository(&self.original(other)))
+            || (!self.aliases.is_empty()
+                && self.original(one).same_repository(&self.original(other)))
     }
 
     /// Whether both are written alike, but for the name of the repository.
@@ -149,7 +153,12 @@ mod tests {
         for (copy, original, want) in cases {
             assert_eq!(names.same(&image(copy), &image(original)), want, "{copy}");
         }
-        assert!(names.same_repository(&image("mirror.example.com/hub/acme/api:v2"), &image("acme/api:v1")));
+        assert!(
+            names.same_repository(
+                &image("mirror.example.com/hub/acme/api:v2"),
+                &image("acme/api:v1")
+            )
+        );
     }
 
     #[test]
@@ -170,7 +179,8 @@ mod tests {
 
     #[test]
     fn a_prefix_has_a_registry() {
-        for text in ["acme", "acme/api", "", "Mirror.example.com/", "mirror.example.com/", "a.b/C"] {
+        for text in ["acme", "acme/api", "", "Mirror.example.com/", "mirror.example.com/", "a.b/C"]
+        {
             assert!(Alias::new(text, "docker.io").is_err(), "{text:?}");
         }
         for text in ["docker.io", "localhost:5000", "mirror.example.com/a/b", "docker.io/library"] {

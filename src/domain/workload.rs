@@ -4,8 +4,8 @@ use super::argocd::Ordering;
 use super::image::ImageRef;
 use super::job::only_app_container;
 use super::keys::{self, AuthorValue};
-use super::names::ImageNames;
 use super::manifest::{Container, ContainerPlace, PodSpec, WorkloadManifest};
+use super::names::ImageNames;
 
 /// Kinds of workload that wavegate covers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,11 +93,7 @@ impl<'a> Workload<'a> {
 
     /// The container that carries the app's image: the one named by the author, else the one whose
     /// repository is the migration's, else the only one that is no sidecar.
-    pub fn app_container(
-        &self,
-        migration: Option<&ImageRef>,
-        names: &ImageNames,
-    ) -> AppContainer {
+    pub fn app_container(&self, migration: Option<&ImageRef>, names: &ImageNames) -> AppContainer {
         let Some(pod) = self.pod() else { return AppContainer::None };
         if let Some(key) = self.key(keys::CONTAINER) {
             let named = pod.all_containers().find(|(_, c)| c.name.as_str() == key.value);

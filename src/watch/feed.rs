@@ -232,7 +232,7 @@ mod tests {
     fn a_job_deleted_in_a_gap_is_told_from_one_whose_deletion_was_seen() {
         use Event::{Apply, Delete, Init, InitApply, InitDone};
         use Source::{Jobs, Records};
-        let mut feeds = [Feed::new(Jobs), Feed::new(Records)];
+        let mut feeds = [Jobs, Records].map(|source| Feed::new(source, SharedPolicies::default()));
         let mut attempts = Attempts::default();
         play(
             &mut feeds,
@@ -273,7 +273,10 @@ mod tests {
 
     #[test]
     fn a_listing_in_pages_that_breaks_off_forgets_nothing() {
-        let mut feeds = [Feed::new(Source::Jobs, SharedPolicies::default()), Feed::new(Source::Records, SharedPolicies::default())];
+        let mut feeds = [
+            Feed::new(Source::Jobs, SharedPolicies::default()),
+            Feed::new(Source::Records, SharedPolicies::default()),
+        ];
         let mut attempts = Attempts::default();
         let jobs = |event| (Source::Jobs, event);
         play(
@@ -307,7 +310,10 @@ mod tests {
                 json!({"metadata": {"name": "a", "namespace": "shop"}, "spec": {"app": 7}}),
             ),
         ] {
-            let mut feeds = [Feed::new(Source::Jobs, SharedPolicies::default()), Feed::new(Source::Records, SharedPolicies::default())];
+            let mut feeds = [
+                Feed::new(Source::Jobs, SharedPolicies::default()),
+                Feed::new(Source::Records, SharedPolicies::default()),
+            ];
             let mut attempts = Attempts::default();
             play(
                 &mut feeds,

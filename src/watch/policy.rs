@@ -132,7 +132,9 @@ impl PolicyWatch {
             Event::InitDone => {
                 let gone = self.seen.keys().filter(|name| !self.listed.contains(name));
                 let gone: Vec<String> = gone.cloned().collect();
-                gone.iter().for_each(|name| self.forget(name));
+                for name in gone {
+                    self.forget(&name);
+                }
                 self.loaded(true);
             }
         }
@@ -202,7 +204,12 @@ impl PolicyWatch {
             Err(errors) => {
                 let why = one_line(&errors);
                 let in_force = self.policies.load().generation();
-                tracing::error!(generation, in_force, why, "the policy is invalid and not in force");
+                tracing::error!(
+                    generation,
+                    in_force,
+                    why,
+                    "the policy is invalid and not in force"
+                );
                 self.metrics.policy().in_force(in_force, true);
                 self.count();
                 Some(why)
@@ -229,11 +236,10 @@ impl PolicyWatch {
         };
         let (policies, now) = (self.policies.load_full(), Timestamp::now());
         let before = seen.status.as_ref();
-        let status =
-            RolloutPolicyStatus::new(seen.generation, verdict, &policies, before, now);
-        let paused = seen.written.is_some_and(|(generation, at)| {
-            generation == seen.generation && at.elapsed() < PAUSE
-        });
+        let status = RolloutPolicyStatus::new(seen.generation, verdict, &policies, before, now);
+        let paused = seen
+            .written
+            .is_some_and(|(generation, at)| generation == seen.generation && at.elapsed() < PAUSE);
         if paused || !status.replaces(before) {
             return;
         }
@@ -257,7 +263,9 @@ impl PolicyWatch {
                 let reason = trouble::reason("patch", Kind::Policy, &error);
                 tracing::warn!(policy = name, reason, "the status cannot be written");
             }
-            Err(_elapsed) => tracing::warn!(policy = name, "the status could not be written in time"),
+            Err(_elapsed) => {
+                tracing::warn!(policy = name, "the status could not be written in time");
+            }
         }
     }
 

@@ -16,10 +16,12 @@ pub(super) fn reason(verb: &str, kind: Kind, error: &Error) -> String {
         Error::Api(status) if status.code == 401 => {
             "the API server does not know wavegate's credentials (unauthorized)".to_owned()
         }
-        Error::Api(status) if status.code == 404 && matches!(kind, Kind::Record | Kind::Policy) => format!(
-            "the CustomResourceDefinition {what}.{} is not installed: apply charts/wavegate/files/crds/{what}.yaml",
-            record::GROUP
-        ),
+        Error::Api(status) if status.code == 404 && matches!(kind, Kind::Record | Kind::Policy) => {
+            format!(
+                "the CustomResourceDefinition {what}.{} is not installed: apply charts/wavegate/files/crds/{what}.yaml",
+                record::GROUP
+            )
+        }
         Error::Api(status) => {
             let said = status.message.lines().next().unwrap_or_default();
             format!("the API server answered {} to {verb} {what}: {said}", status.code)

@@ -20,6 +20,7 @@ mod live;
 mod modes;
 mod outage;
 mod parity;
+mod policy;
 mod proxy;
 mod ratchet;
 mod recipe;

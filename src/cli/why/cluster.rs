@@ -127,9 +127,7 @@ impl Connection {
                 Err(errors) => format!("it is invalid ({})", document::one_line(&errors)),
             },
             Err(kube::Error::Api(status)) if status.code == 404 => return Ok(Policies::default()),
-            Err(kube::Error::Api(status)) if status.code == 403 => {
-                "you may not get it".to_owned()
-            }
+            Err(kube::Error::Api(status)) if status.code == 403 => "you may not get it".to_owned(),
             Err(error) => {
                 let place = Place { verb: "get", resource: &resource, namespace: "" };
                 return Err(self.error(&place, &error));
@@ -182,7 +180,9 @@ impl Connection {
             "Deployment" | "Rollout" => resource("apps", "v1", "ReplicaSet", "replicasets"),
             _ => resource("apps", "v1", "ControllerRevision", "controllerrevisions"),
         });
-        let told = LiveReader::within(self.client.clone(), BOUND, self.policies.clone()).read(question).await;
+        let told = LiveReader::within(self.client.clone(), BOUND, self.policies.clone())
+            .read(question)
+            .await;
         let unread = match told {
             Ok(reading) => return Ok(reading),
             Err(unread) => unread,

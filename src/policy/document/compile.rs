@@ -27,7 +27,8 @@ pub fn compile(spec: &RolloutPolicySpec, base: &Policy) -> Result<Policies, Vec<
         let mut own = cluster.clone();
         settings::apply(entry.settings(), &mut own, &path, &mut errors);
         if entry.namespaces.is_empty() {
-            errors.push(&format!("{path}.namespaces"), "it is empty; write the names of namespaces");
+            errors
+                .push(&format!("{path}.namespaces"), "it is empty; write the names of namespaces");
         }
         for (at, namespace) in entry.namespaces.iter().enumerate() {
             let path = format!("{path}.namespaces[{at}]");
@@ -35,7 +36,10 @@ pub fn compile(spec: &RolloutPolicySpec, base: &Policy) -> Result<Policies, Vec<
                 continue;
             }
             if let Some(first) = named.insert(namespace, path.clone()) {
-                errors.push(&path, format!("{namespace} stands at {first} already; write each namespace once"));
+                errors.push(
+                    &path,
+                    format!("{namespace} stands at {first} already; write each namespace once"),
+                );
             }
             by_namespace.insert(namespace.clone(), own.clone());
         }
@@ -65,7 +69,10 @@ fn exemption(written: &ExemptionSpec, path: &str, errors: &mut Errors) -> Option
     ];
     let mut targets: Vec<Target> = targets.into_iter().flatten().collect();
     if targets.len() != 1 {
-        errors.push(path, format!("it names {} of name, generateName and app; write exactly one", targets.len()));
+        errors.push(
+            path,
+            format!("it names {} of name, generateName and app; write exactly one", targets.len()),
+        );
     }
     let target = targets.pop();
     let text = match &target {

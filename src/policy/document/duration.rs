@@ -9,7 +9,9 @@ const LONGEST_DAYS: i64 = 3650;
 /// Why a text is no duration.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub(super) enum DurationError {
-    #[error("{0:?} is no duration; write numbers with the units d, h, m or s, such as 180d, 24h or 1h30m")]
+    #[error(
+        "{0:?} is no duration; write numbers with the units d, h, m or s, such as 180d, 24h or 1h30m"
+    )]
     Malformed(String),
     #[error("{0:?} is longer than {LONGEST_DAYS} days; write a shorter duration")]
     TooLong(String),
@@ -24,7 +26,8 @@ pub(super) fn parse(text: &str) -> Result<SignedDuration, DurationError> {
     let mut seconds: i64 = 0;
     let mut rest = text;
     while !rest.is_empty() {
-        let (number, behind) = rest.split_at(rest.find(|c: char| !c.is_ascii_digit()).ok_or_else(malformed)?);
+        let (number, behind) =
+            rest.split_at(rest.find(|c: char| !c.is_ascii_digit()).ok_or_else(malformed)?);
         let mut units = behind.chars();
         let unit = match units.next() {
             Some('d') => 86_400,
@@ -56,7 +59,9 @@ mod tests {
     #[test]
     fn numbers_have_units() {
         let seconds = |text: &str| parse(text).map(|duration| duration.as_secs());
-        for (text, want) in [("90s", 90), ("1h30m", 5400), ("180d", 15_552_000), ("3650d", 315_360_000)] {
+        for (text, want) in
+            [("90s", 90), ("1h30m", 5400), ("180d", 15_552_000), ("3650d", 315_360_000)]
+        {
             assert_eq!(seconds(text), Ok(want), "{text}");
         }
         for text in ["", "90", "s", "1.5h", "-1s", "1h ", "1w", "h1"] {

@@ -31,8 +31,12 @@ pub fn exemption_notices(policies: &Policies, now: Timestamp) -> Vec<String> {
         let (rule, object, day) = (exemption.rule, exemption.object(), exemption.expires);
         match exemption.standing(now) {
             Standing::Active => None,
-            Standing::Expiring => Some(format!("the exemption of {object} from {rule} expires on {day}")),
-            Standing::Expired => Some(format!("the exemption of {object} from {rule} expired on {day}")),
+            Standing::Expiring => {
+                Some(format!("the exemption of {object} from {rule} expires on {day}"))
+            }
+            Standing::Expired => {
+                Some(format!("the exemption of {object} from {rule} expired on {day}"))
+            }
         }
     });
     told.collect()

@@ -31,10 +31,19 @@ pub(super) fn apply(
     }
     match rule.code {
         "WG102" => deadline(settings, policy, path, errors),
-        "WG203" => set(&mut policy.minimum_ttl_seconds, settings.minimum_ttl_seconds, 0, path, "minimumTtlSeconds", errors),
+        "WG203" => set(
+            &mut policy.minimum_ttl_seconds,
+            settings.minimum_ttl_seconds,
+            0,
+            path,
+            "minimumTtlSeconds",
+            errors,
+        ),
         "WG207" => {
-            policy.highest_pre_sync_wave = settings.highest_wave.unwrap_or(policy.highest_pre_sync_wave);
-            policy.lowest_post_sync_wave = settings.lowest_wave.unwrap_or(policy.lowest_post_sync_wave);
+            policy.highest_pre_sync_wave =
+                settings.highest_wave.unwrap_or(policy.highest_pre_sync_wave);
+            policy.lowest_post_sync_wave =
+                settings.lowest_wave.unwrap_or(policy.lowest_post_sync_wave);
         }
         "WG305" => match settings.failures {
             Some(0) => errors.push(&format!("{path}.failures"), "it is 0; write 1 or more"),
@@ -46,17 +55,26 @@ pub(super) fn apply(
         "WG308" => {
             if let Some(namespace) = &settings.upstream_namespace {
                 let path = format!("{path}.upstreamNamespace");
-                policy.upstream = errors.take(&path, namespace_name(namespace)).or(policy.upstream.take());
+                policy.upstream =
+                    errors.take(&path, namespace_name(namespace)).or(policy.upstream.take());
             }
         }
         _ => {}
     }
 }
 
-fn set(value: &mut i64, written: Option<i64>, least: i64, path: &str, name: &str, errors: &mut Errors) {
+fn set(
+    value: &mut i64,
+    written: Option<i64>,
+    least: i64,
+    path: &str,
+    name: &str,
+    errors: &mut Errors,
+) {
     match written {
         Some(number) if number < least => {
-            errors.push(&format!("{path}.{name}"), format!("it is {number}; write {least} or more"));
+            errors
+                .push(&format!("{path}.{name}"), format!("it is {number}; write {least} or more"));
         }
         Some(number) => *value = number,
         None => {}
@@ -68,10 +86,13 @@ fn deadline(settings: &RuleSettings, policy: &mut Policy, path: &str, errors: &m
     set(&mut least, settings.minimum_seconds, 1, path, "minimumSeconds", errors);
     set(&mut most, settings.maximum_seconds, 1, path, "maximumSeconds", errors);
     if least > most {
-        let name = if settings.minimum_seconds.is_some() { "minimumSeconds" } else { "maximumSeconds" };
+        let name =
+            if settings.minimum_seconds.is_some() { "minimumSeconds" } else { "maximumSeconds" };
         errors.push(
             &format!("{path}.{name}"),
-            format!("the shortest deadline, {least}, is longer than the longest, {most}; write both"),
+            format!(
+                "the shortest deadline, {least}, is longer than the longest, {most}; write both"
+            ),
         );
     } else {
         policy.deadline_seconds = least..=most;

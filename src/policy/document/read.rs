@@ -35,7 +35,8 @@ pub fn read(object: &Value) -> Result<Document, PolicyError> {
     }
     let metadata = object.get("metadata");
     let name = metadata.and_then(|metadata| metadata.get("name")).and_then(Value::as_str);
-    let generation = metadata.and_then(|metadata| metadata.get("generation")).and_then(Value::as_i64);
+    let generation =
+        metadata.and_then(|metadata| metadata.get("generation")).and_then(Value::as_i64);
     let spec = match object.get("spec") {
         None | Some(Value::Null) => RolloutPolicySpec::default(),
         Some(spec) => serde_path_to_error::deserialize(spec).map_err(|wrong| {
@@ -44,11 +45,19 @@ pub fn read(object: &Value) -> Result<Document, PolicyError> {
                 path => format!("spec.{path}"),
             };
             // The position is that of the text in between, not the author's.
-            let message = wrong.into_inner().to_string();
-            error(&path, message.replace('`', ""))
+            let message = wrong.into_inner().to_string().replace('`', "");
+            if message.starts_with("invalid type: boolean false") {
+                let message =
+                    format!("{message}; to YAML a bare off is false: write \"off\" in quotes");
+                return error(&path, message);
+            }
+            error(&path, message)
         })?,
     };
-    if let Some(field) = object.as_object().and_then(|object| object.keys().find(|key| !KNOWN.contains(&key.as_str()))) {
+    if let Some(field) = object
+        .as_object()
+        .and_then(|object| object.keys().find(|key| !KNOWN.contains(&key.as_str())))
+    {
         return Err(error(field, format!("a {KIND} has no such field; write settings below spec")));
     }
     Ok(Document {

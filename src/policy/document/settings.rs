@@ -69,9 +69,14 @@ pub(super) fn apply(settings: Settings<'_>, policy: &mut Policy, path: &str, err
     }
     if let Some(docs) = settings.docs {
         let is_address = docs.starts_with("https://") || docs.starts_with("http://");
-        let is_plain = docs.ends_with('/') && !docs.contains(|c: char| c.is_whitespace() || c.is_control());
-        let read = if is_address && is_plain { Ok(docs.to_owned()) } else {
-            Err(format!("{docs:?} is no address with a slash at its end; write one such as https://docs.example.com/rules/"))
+        let is_plain =
+            docs.ends_with('/') && !docs.contains(|c: char| c.is_whitespace() || c.is_control());
+        let read = if is_address && is_plain {
+            Ok(docs.to_owned())
+        } else {
+            Err(format!(
+                "{docs:?} is no address with a slash at its end; write one such as https://docs.example.com/rules/"
+            ))
         };
         if let Some(docs) = errors.take(&at("docs"), read) {
             policy.docs = docs;
@@ -105,7 +110,8 @@ fn each<T, E: Display>(
     errors: &mut Errors,
     read: impl Fn(&str) -> Result<T, E>,
 ) -> Vec<T> {
-    let one = |(index, text): (usize, &String)| errors.take(&format!("{path}[{index}]"), read(text));
+    let one =
+        |(index, text): (usize, &String)| errors.take(&format!("{path}[{index}]"), read(text));
     texts.iter().enumerate().filter_map(one).collect()
 }
 
@@ -115,7 +121,8 @@ fn detection(settings: Settings<'_>, policy: &mut Policy, path: &str, errors: &m
         let path = format!("{path}.detection");
         let DetectionSettings { runners, job_names, singletons, without_probes } = written;
         if !runners.is_empty() {
-            let read = |(index, runner)| known_runner(runner, &format!("{path}.runners[{index}]"), errors);
+            let read =
+                |(index, runner)| known_runner(runner, &format!("{path}.runners[{index}]"), errors);
             additions.runners = runners.iter().enumerate().filter_map(read).collect();
         }
         if !job_names.is_empty() {
@@ -151,7 +158,9 @@ fn known_runner(runner: &RunnerSettings, path: &str, errors: &mut Errors) -> Opt
                 word.is_empty() || word.starts_with('-') || word.matches('*').count() > 1
             };
             if words.iter().any(odd) {
-                return Err(format!("{verb:?} is no verb; write words with one blank between them, without options, and at most one * a word"));
+                return Err(format!(
+                    "{verb:?} is no verb; write words with one blank between them, without options, and at most one * a word"
+                ));
             }
             Ok(verb.to_owned())
         })
@@ -168,7 +177,10 @@ fn registry_aliases(written: &[RegistryAlias], path: &str, errors: &mut Errors) 
         let place = format!("{path}[{index}]");
         let Some(alias) = errors.take(&place, Alias::new(from, to)) else { continue };
         if aliases.iter().any(|(_, other)| other.from() == from) {
-            errors.push(&format!("{place}.from"), format!("{from} stands above already; write it once"));
+            errors.push(
+                &format!("{place}.from"),
+                format!("{from} stands above already; write it once"),
+            );
             continue;
         }
         aliases.push((index, alias));
@@ -220,7 +232,8 @@ fn waiter(written: &WaitSettings, policy: &mut Policy, path: &str, errors: &mut 
     }
     if let Some(text) = &written.timeout {
         let read = errors.take(&at("timeout"), duration::parse(text));
-        waiter.timeout = read.map_or(waiter.timeout, |read| Duration::from_secs(read.as_secs().unsigned_abs()));
+        waiter.timeout =
+            read.map_or(waiter.timeout, |read| Duration::from_secs(read.as_secs().unsigned_abs()));
     }
     for (name, text, value) in
         [("cpu", &written.cpu, &mut waiter.cpu), ("memory", &written.memory, &mut waiter.memory)]

@@ -21,7 +21,7 @@ macro_rules! settings {
             /// What is added to how migrations and workloads are recognised.
             #[serde(skip_serializing_if = "Option::is_none")]
             pub detection: Option<DetectionSettings>,
-            /// Whether workload rules (WG5xx) deny for workloads that are paired with a migration by inference only.
+            /// Whether workload rules (`WG5xx`) deny for workloads that are paired with a migration by inference only.
             #[serde(skip_serializing_if = "Option::is_none")]
             pub inferred_pairs: Option<WarnOrDeny>,
             /// Whether an author may silence guesses about a Job with `wavegate.dev/role: none`.
@@ -139,11 +139,18 @@ pub(super) struct Settings<'s> {
     pub(super) docs: Option<&'s str>,
 }
 
+/// An enum's description would take the place of the field's.
+#[cfg(feature = "serve")]
+fn undescribed(schema: &mut schemars::Schema) {
+    schema.remove("description");
+}
+
 /// Declares a struct or an enum as it is written.
 macro_rules! written {
     ($(#[$meta:meta])* enum $name:ident { $($(#[$doc:meta])* $variant:ident = $text:literal,)* }) => {
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
         #[cfg_attr(feature = "serve", derive(schemars::JsonSchema))]
+        #[cfg_attr(feature = "serve", schemars(transform = undescribed))]
         $(#[$meta])*
         pub enum $name { $($(#[$doc])* #[serde(rename = $text)] $variant,)* }
     };

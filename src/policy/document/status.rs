@@ -93,8 +93,13 @@ impl RolloutPolicyStatus {
     ) -> Self {
         if matches!(verdict, Verdict::Inactive) {
             let message = "only the policy named default is in force; this one does nothing";
-            let accepted = condition("Accepted", "False", "NotActive", message.to_owned(), generation);
-            let mut status = Self { observed_generation: generation, conditions: vec![accepted], ..Self::default() };
+            let accepted =
+                condition("Accepted", "False", "NotActive", message.to_owned(), generation);
+            let mut status = Self {
+                observed_generation: generation,
+                conditions: vec![accepted],
+                ..Self::default()
+            };
             status.keep_times(before, now);
             return status;
         }
@@ -115,7 +120,13 @@ impl RolloutPolicyStatus {
                 };
                 condition("Accepted", "False", "Invalid", format!("{stays}: {why}"), generation)
             }
-            _ => condition("Accepted", "True", "Accepted", format!("generation {enforced} is in force"), generation),
+            _ => condition(
+                "Accepted",
+                "True",
+                "Accepted",
+                format!("generation {enforced} is in force"),
+                generation,
+            ),
         };
         let told = exemption_notices(policies, now);
         let expiring = if told.is_empty() {
@@ -146,7 +157,11 @@ impl RolloutPolicyStatus {
             return false;
         }
         let same = before.observed_generation == self.observed_generation;
-        if same && refused(before) && refused(self) && before.enforced_generation < self.enforced_generation {
+        if same
+            && refused(before)
+            && refused(self)
+            && before.enforced_generation < self.enforced_generation
+        {
             return false;
         }
         self != before
@@ -156,14 +171,21 @@ impl RolloutPolicyStatus {
         // Kubernetes writes whole seconds.
         let now = Timestamp::from_second(now.as_second()).unwrap_or(now);
         for condition in &mut self.conditions {
-            let known = before.and_then(|before| before.conditions.iter().find(|c| c.kind == condition.kind));
+            let known = before
+                .and_then(|before| before.conditions.iter().find(|c| c.kind == condition.kind));
             let same = known.filter(|known| known.status == condition.status);
             condition.last_transition_time = same.map_or(now, |known| known.last_transition_time);
         }
     }
 }
 
-fn condition(kind: &str, status: &str, reason: &str, message: String, generation: i64) -> Condition {
+fn condition(
+    kind: &str,
+    status: &str,
+    reason: &str,
+    message: String,
+    generation: i64,
+) -> Condition {
     let message = match message.char_indices().nth(LONGEST_MESSAGE) {
         Some((end, _)) => format!("{}…", message.get(..end).unwrap_or_default()),
         None => message,

@@ -36,53 +36,174 @@ fn exemption(patch: &Value) -> Value {
 #[test]
 fn every_error_has_the_path_of_its_field_and_says_what_to_write() {
     let cases = [
-        (json!({"rules": {"WG999": {}}}), "spec.rules.WG999: there is no rule \"WG999\"; `wavegate rules` lists them"),
-        (json!({"rules": {"wg101": {}}}), "spec.rules.wg101: there is no rule \"wg101\"; write WG101"),
-        (json!({"rules": {"retries-enabled": {}}}), "spec.rules.retries-enabled: there is no rule \"retries-enabled\"; write WG101"),
-        (json!({"rules": {"WG101": {"failures": 2}}}), "spec.rules.WG101.failures: it is a parameter of WG305, not of WG101; remove it here"),
-        (json!({"rules": {"WG101": {"severity": "error"}}}), "spec.rules.WG101.severity: unknown variant error, expected one of deny, warn, off"),
-        (json!({"rules": {"WG101": {"severitty": "off"}}}), "spec.rules.WG101.severitty: unknown field severitty"),
-        (json!({"rules": {"WG102": {"minimumSeconds": 100, "maximumSeconds": 50}}}), "spec.rules.WG102.minimumSeconds: the shortest deadline, 100, is longer than the longest, 50; write both"),
-        (json!({"rules": {"WG102": {"minimumSeconds": 0}}}), "spec.rules.WG102.minimumSeconds: it is 0; write 1 or more"),
-        (json!({"rules": {"WG203": {"minimumTtlSeconds": -1}}}), "spec.rules.WG203.minimumTtlSeconds: it is -1; write 0 or more"),
-        (json!({"rules": {"WG305": {"failures": 0}}}), "spec.rules.WG305.failures: it is 0; write 1 or more"),
-        (json!({"rules": {"WG308": {"upstreamNamespace": "Staging"}}}), "spec.rules.WG308.upstreamNamespace: \"Staging\" is no name of a namespace"),
-        (json!({"detection": {"jobNames": ["^migrate$"]}}), "spec.detection.jobNames[0]: \"^migrate$\" is no pattern: '^' stands in no name"),
-        (json!({"detection": {"singletons": [""]}}), "spec.detection.singletons[0]: \"\" is no pattern: it is empty"),
-        (json!({"detection": {"withoutProbes": ["a", "b|c"]}}), "spec.detection.withoutProbes[1]: \"b|c\" is no pattern"),
-        (json!({"detection": {"runners": [{"program": "*"}]}}), "spec.detection.runners[0].program: \"*\" is every program; name one"),
-        (json!({"detection": {"runners": [{"program": "x", "applies": ["--up"]}]}}), "spec.detection.runners[0].applies[0]: \"--up\" is no verb"),
-        (json!({"detection": {"runners": [{"applies": ["up"]}]}}), "spec.detection.runners[0]: missing field program"),
-        (json!({"floatingTags": ["v[0-9]+"]}), "spec.floatingTags[0]: \"v[0-9]+\" is no pattern: '[' stands in no name"),
-        (json!({"registryAliases": [{"from": "mirror", "to": "docker.io"}]}), "spec.registryAliases[0]: \"mirror\" is no registry"),
-        (json!({"registryAliases": [{"from": "a.example", "to": "b.example"}, {"from": "b.example", "to": "c.example"}]}), "spec.registryAliases[0].to: b.example is renamed again by spec.registryAliases[1]"),
-        (json!({"registryAliases": [{"from": "a.example", "to": "a.example/x"}]}), "spec.registryAliases[0].to: a.example/x is renamed again by spec.registryAliases[0]"),
-        (json!({"registryAliases": [{"from": "a.example", "to": "b.example"}, {"from": "a.example", "to": "c.example"}]}), "spec.registryAliases[1].from: a.example stands above already"),
-        (json!({"evidence": {"creators": ["a b"]}}), "spec.evidence.creators[0]: \"a b\" is no pattern"),
-        (json!({"ordering": "flux"}), "spec.ordering: unknown variant flux, expected one of argocd, helm, external"),
+        (
+            json!({"rules": {"WG999": {}}}),
+            "spec.rules.WG999: there is no rule \"WG999\"; `wavegate rules` lists them",
+        ),
+        (
+            json!({"rules": {"wg101": {}}}),
+            "spec.rules.wg101: there is no rule \"wg101\"; write WG101",
+        ),
+        (
+            json!({"rules": {"retries-enabled": {}}}),
+            "spec.rules.retries-enabled: there is no rule \"retries-enabled\"; write WG101",
+        ),
+        (
+            json!({"rules": {"WG101": {"failures": 2}}}),
+            "spec.rules.WG101.failures: it is a parameter of WG305, not of WG101; remove it here",
+        ),
+        (
+            json!({"rules": {"WG101": {"severity": "error"}}}),
+            "spec.rules.WG101.severity: unknown variant error, expected one of deny, warn, off",
+        ),
+        (
+            json!({"rules": {"WG101": {"severitty": "off"}}}),
+            "spec.rules.WG101.severitty: unknown field severitty",
+        ),
+        (
+            json!({"rules": {"WG102": {"minimumSeconds": 100, "maximumSeconds": 50}}}),
+            "spec.rules.WG102.minimumSeconds: the shortest deadline, 100, is longer than the longest, 50; write both",
+        ),
+        (
+            json!({"rules": {"WG101": {"severity": false}}}),
+            "spec.rules.WG101.severity: invalid type: boolean false, expected string or map; to YAML a bare off is false: write \"off\" in quotes",
+        ),
+        (
+            json!({"rules": {"WG102": {"minimumSeconds": 0}}}),
+            "spec.rules.WG102.minimumSeconds: it is 0; write 1 or more",
+        ),
+        (
+            json!({"rules": {"WG203": {"minimumTtlSeconds": -1}}}),
+            "spec.rules.WG203.minimumTtlSeconds: it is -1; write 0 or more",
+        ),
+        (
+            json!({"rules": {"WG305": {"failures": 0}}}),
+            "spec.rules.WG305.failures: it is 0; write 1 or more",
+        ),
+        (
+            json!({"rules": {"WG308": {"upstreamNamespace": "Staging"}}}),
+            "spec.rules.WG308.upstreamNamespace: \"Staging\" is no name of a namespace",
+        ),
+        (
+            json!({"detection": {"jobNames": ["^migrate$"]}}),
+            "spec.detection.jobNames[0]: \"^migrate$\" is no pattern: '^' stands in no name",
+        ),
+        (
+            json!({"detection": {"singletons": [""]}}),
+            "spec.detection.singletons[0]: \"\" is no pattern: it is empty",
+        ),
+        (
+            json!({"detection": {"withoutProbes": ["a", "b|c"]}}),
+            "spec.detection.withoutProbes[1]: \"b|c\" is no pattern",
+        ),
+        (
+            json!({"detection": {"runners": [{"program": "*"}]}}),
+            "spec.detection.runners[0].program: \"*\" is every program; name one",
+        ),
+        (
+            json!({"detection": {"runners": [{"program": "x", "applies": ["--up"]}]}}),
+            "spec.detection.runners[0].applies[0]: \"--up\" is no verb",
+        ),
+        (
+            json!({"detection": {"runners": [{"applies": ["up"]}]}}),
+            "spec.detection.runners[0]: missing field program",
+        ),
+        (
+            json!({"floatingTags": ["v[0-9]+"]}),
+            "spec.floatingTags[0]: \"v[0-9]+\" is no pattern: '[' stands in no name",
+        ),
+        (
+            json!({"registryAliases": [{"from": "mirror", "to": "docker.io"}]}),
+            "spec.registryAliases[0]: \"mirror\" is no registry",
+        ),
+        (
+            json!({"registryAliases": [{"from": "a.example", "to": "b.example"}, {"from": "b.example", "to": "c.example"}]}),
+            "spec.registryAliases[0].to: b.example is renamed again by spec.registryAliases[1]",
+        ),
+        (
+            json!({"registryAliases": [{"from": "a.example", "to": "a.example/x"}]}),
+            "spec.registryAliases[0].to: a.example/x is renamed again by spec.registryAliases[0]",
+        ),
+        (
+            json!({"registryAliases": [{"from": "a.example", "to": "b.example"}, {"from": "a.example", "to": "c.example"}]}),
+            "spec.registryAliases[1].from: a.example stands above already",
+        ),
+        (
+            json!({"evidence": {"creators": ["a b"]}}),
+            "spec.evidence.creators[0]: \"a b\" is no pattern",
+        ),
+        (
+            json!({"ordering": "flux"}),
+            "spec.ordering: unknown variant flux, expected one of argocd, helm, external",
+        ),
         (json!({"knownFor": "6 months"}), "spec.knownFor: \"6 months\" is no duration"),
-        (json!({"gateOverrides": {"longestBypass": "0h"}}), "spec.gateOverrides.longestBypass: \"0h\" is no time at all"),
-        (json!({"retention": {"failures": 0}}), "spec.retention.failures: it is 0; write 1 or more"),
-        (json!({"waitForDb": {"image": "Acme/Wait"}}), "spec.waitForDb.image: \"Acme/Wait\" is no image reference"),
-        (json!({"waitForDb": {"busyboxImage": "busybox:"}}), "spec.waitForDb.busyboxImage: \"busybox:\" is no image reference"),
+        (
+            json!({"gateOverrides": {"longestBypass": "0h"}}),
+            "spec.gateOverrides.longestBypass: \"0h\" is no time at all",
+        ),
+        (
+            json!({"retention": {"failures": 0}}),
+            "spec.retention.failures: it is 0; write 1 or more",
+        ),
+        (
+            json!({"waitForDb": {"image": "Acme/Wait"}}),
+            "spec.waitForDb.image: \"Acme/Wait\" is no image reference",
+        ),
+        (
+            json!({"waitForDb": {"busyboxImage": "busybox:"}}),
+            "spec.waitForDb.busyboxImage: \"busybox:\" is no image reference",
+        ),
         (json!({"waitForDb": {"timeout": "1w"}}), "spec.waitForDb.timeout: \"1w\" is no duration"),
-        (json!({"waitForDb": {"cpu": "lots"}}), "spec.waitForDb.cpu: \"lots\" is no quantity above zero"),
-        (json!({"waitForDb": {"memory": "0Mi"}}), "spec.waitForDb.memory: \"0Mi\" is no quantity above zero"),
-        (json!({"waitForDb": {"database": "postgres://a:b@db"}}), "spec.waitForDb.database: it holds credentials"),
+        (
+            json!({"waitForDb": {"cpu": "lots"}}),
+            "spec.waitForDb.cpu: \"lots\" is no quantity above zero",
+        ),
+        (
+            json!({"waitForDb": {"memory": "0Mi"}}),
+            "spec.waitForDb.memory: \"0Mi\" is no quantity above zero",
+        ),
+        (
+            json!({"waitForDb": {"database": "postgres://a:b@db"}}),
+            "spec.waitForDb.database: it holds credentials",
+        ),
         (json!({"docs": "docs.example.com"}), "spec.docs: \"docs.example.com\" is no address"),
         (json!({"overrides": [{"namespaces": []}]}), "spec.overrides[0].namespaces: it is empty"),
-        (json!({"overrides": [{"namespaces": ["a*"]}]}), "spec.overrides[0].namespaces[0]: \"a*\" is no name of a namespace"),
-        (json!({"overrides": [{"namespaces": ["a"]}, {"namespaces": ["b", "a"]}]}), "spec.overrides[1].namespaces[1]: a stands at spec.overrides[0].namespaces[0] already"),
-        (json!({"overrides": [{"namespaces": ["a"], "knownFor": "x"}]}), "spec.overrides[0].knownFor: \"x\" is no duration"),
-        (exemption(&json!({"rule": "WG000"})), "spec.exemptions[0].rule: there is no rule \"WG000\""),
-        (exemption(&json!({"app": "shop"})), "spec.exemptions[0]: it names 2 of name, generateName and app; write exactly one"),
+        (
+            json!({"overrides": [{"namespaces": ["a*"]}]}),
+            "spec.overrides[0].namespaces[0]: \"a*\" is no name of a namespace",
+        ),
+        (
+            json!({"overrides": [{"namespaces": ["a"]}, {"namespaces": ["b", "a"]}]}),
+            "spec.overrides[1].namespaces[1]: a stands at spec.overrides[0].namespaces[0] already",
+        ),
+        (
+            json!({"overrides": [{"namespaces": ["a"], "knownFor": "x"}]}),
+            "spec.overrides[0].knownFor: \"x\" is no duration",
+        ),
+        (
+            exemption(&json!({"rule": "WG000"})),
+            "spec.exemptions[0].rule: there is no rule \"WG000\"",
+        ),
+        (
+            exemption(&json!({"app": "shop"})),
+            "spec.exemptions[0]: it names 2 of name, generateName and app; write exactly one",
+        ),
         (exemption(&json!({"name": null})), "spec.exemptions[0]: it names 0 of name"),
         (exemption(&json!({"name": "shop-*"})), "spec.exemptions[0]: \"shop-*\" is no exact name"),
-        (exemption(&json!({"namespace": "*"})), "spec.exemptions[0].namespace: \"*\" is no name of a namespace"),
+        (
+            exemption(&json!({"namespace": "*"})),
+            "spec.exemptions[0].namespace: \"*\" is no name of a namespace",
+        ),
         (exemption(&json!({"reason": " "})), "spec.exemptions[0].reason: it is empty"),
         (exemption(&json!({"reason": null})), "spec.exemptions[0]: missing field reason"),
-        (exemption(&json!({"expires": "next year"})), "spec.exemptions[0].expires: \"next year\" is no date; write the last day, such as 2027-03-31"),
-        (exemption(&json!({"expires": "2027-02-30"})), "spec.exemptions[0].expires: \"2027-02-30\" is no date"),
+        (
+            exemption(&json!({"expires": "next year"})),
+            "spec.exemptions[0].expires: \"next year\" is no date; write the last day, such as 2027-03-31",
+        ),
+        (
+            exemption(&json!({"expires": "2027-02-30"})),
+            "spec.exemptions[0].expires: \"2027-02-30\" is no date",
+        ),
         (json!({"onUnknwon": "warn"}), "spec.onUnknwon: unknown field onUnknwon"),
     ];
     for (spec, want) in cases {

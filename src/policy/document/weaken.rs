@@ -20,18 +20,22 @@ fn of(settings: Settings<'_>, path: &str, told: &mut Vec<String>) {
         let (Some(rule), true) = (rule, denies) else { continue };
         match written.severity {
             Some(SeveritySetting::Off) => told.push(format!(
-                "{path}.rules.{code}.severity: {} is not checked any more", rule.name
+                "{path}.rules.{code}.severity: {} is not checked any more",
+                rule.name
             )),
-            Some(SeveritySetting::Warn) => told.push(format!(
-                "{path}.rules.{code}.severity: {} is only warned of", rule.name
-            )),
+            Some(SeveritySetting::Warn) => {
+                told.push(format!("{path}.rules.{code}.severity: {} is only warned of", rule.name));
+            }
             Some(SeveritySetting::Deny) | None => {}
         }
     }
     if settings.on_unknown == Some(WarnOrDeny::Warn) {
         told.push(format!("{path}.onUnknown: what cannot be confirmed is let through"));
     }
-    if settings.floating_tags.is_some_and(|tags| !tags.iter().any(|tag| tag == "latest" || tag == "*")) {
+    if settings
+        .floating_tags
+        .is_some_and(|tags| !tags.iter().any(|tag| tag == "latest" || tag == "*"))
+    {
         told.push(format!("{path}.floatingTags: latest is taken for a tag that never moves"));
     }
 }

@@ -128,9 +128,8 @@ impl<'s> Gate<'s, '_> {
     /// Why an attempt pairs with either side of the change, a sure reason before a likely one.
     fn reason(&self, sides: &[WorkloadFacts], sighting: &Sighting) -> Option<PairReason> {
         let facts = &sighting.attempt().facts;
-        let reasons = sides.iter().filter_map(|side| {
-            pairing::pair(facts, side, &self.policy.names)
-        });
+        let reasons =
+            sides.iter().filter_map(|side| pairing::pair(facts, side, &self.policy.names));
         let mut reasons: Vec<PairReason> = reasons.collect();
         reasons.sort_by_key(|reason| !reason.is_sure());
         reasons.into_iter().next()
@@ -199,7 +198,8 @@ impl<'s> Gate<'s, '_> {
         known.extend(revisions.iter().flat_map(|r| &r.images).map(|image| (None, image)));
         let mut proven: Vec<Proven> = Vec::new();
         for (token, image) in known {
-            let of_app = app.image.as_ref().is_some_and(|app| self.policy.names.same_repository(app, image));
+            let of_app =
+                app.image.as_ref().is_some_and(|app| self.policy.names.same_repository(app, image));
             let release = Release {
                 token,
                 image: Some(image.clone()),

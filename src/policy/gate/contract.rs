@@ -46,16 +46,13 @@ pub struct OldRelease {
 
 impl<'s> Launch<'s> {
     /// Looks up what was attempted of the app of a Job that is created.
-    pub fn of(
-        job: &Job<'_>,
-        namespace: &str,
-        state: &'s ClusterState,
-        policy: &'s Policy,
-    ) -> Self {
+    pub fn of(job: &Job<'_>, namespace: &str, state: &'s ClusterState, policy: &'s Policy) -> Self {
         let facts = MigrationFacts::of(job, namespace);
         let images = policy.names.by_every_name(facts.image.as_slice());
         let tied = state.attempts().tied(namespace, &facts.ties, &images);
-        let of_app = tied.into_iter().filter(|s| pairing::same_app(&s.attempt().facts, &facts, &policy.names));
+        let of_app = tied
+            .into_iter()
+            .filter(|s| pairing::same_app(&s.attempt().facts, &facts, &policy.names));
         let evidence = Evidence::new(of_app.collect(), policy);
         drop(images);
         Self { attempt: Attempt::to_come(job, facts), evidence }

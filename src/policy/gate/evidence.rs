@@ -66,9 +66,7 @@ impl<'s> Evidence<'s> {
 
     fn succeeded(&self, phase: MigrationPhase) -> impl Iterator<Item = &'s Sighting> {
         let of_phase = move |s: &&&'s Sighting| {
-            s.attempt().phase == phase
-                && s.outcome() == Outcome::Succeeded
-                && self.is_counted(s)
+            s.attempt().phase == phase && s.outcome() == Outcome::Succeeded && self.is_counted(s)
         };
         self.attempts.iter().filter(of_phase).copied()
     }

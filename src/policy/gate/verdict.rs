@@ -29,8 +29,10 @@ impl<'s, 'w> Gate<'s, 'w> {
         let (before, new) = self.releases();
         let mut judgements = if new.ambiguous { self.ambiguous() } else { Vec::new() };
         let running = before.all;
-        let changed =
-            new.all.into_iter().filter(|release| !running.iter().any(|old| old.is(release, &self.policy.names)));
+        let changed = new
+            .all
+            .into_iter()
+            .filter(|release| !running.iter().any(|old| old.is(release, &self.policy.names)));
         judgements.extend(changed.map(|release| {
             let verdict = self.verdict(&release, &running);
             Judgement {
@@ -55,7 +57,8 @@ impl<'s, 'w> Gate<'s, 'w> {
                 images.push(image);
             }
         }
-        let before = self.change.old.map(|old| Releases::of(old, &images, names)).unwrap_or_default();
+        let before =
+            self.change.old.map(|old| Releases::of(old, &images, names)).unwrap_or_default();
         let new = Releases::after(&before, self.change.new, &images, names);
         (before, new)
     }

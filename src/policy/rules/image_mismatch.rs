@@ -119,9 +119,9 @@ fn in_a_bundle(workload: &Workload<'_>, cx: &Context<'_>, found: &mut Problems) 
     for (pair, outcome) in &compared {
         let Outcome::Problem { denies, path, message, help } = outcome else { continue };
         // Jobs of earlier releases may still be there: one of the same image that fits is enough.
-        let superseded = compared
-            .iter()
-            .any(|(other, outcome)| matches!(outcome, Outcome::Same) && same_runner(pair, other, cx));
+        let superseded = compared.iter().any(|(other, outcome)| {
+            matches!(outcome, Outcome::Same) && same_runner(pair, other, cx)
+        });
         if !superseded {
             let sure = *denies && pair.migration.confidence >= Confidence::Strong;
             found.push_or_advise(sure, path, message, *help);

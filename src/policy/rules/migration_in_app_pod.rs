@@ -112,10 +112,8 @@ fn check_pod(pod: &PodSpec<'_>, path: &str, when: &str, cx: &Context<'_>, found:
         if let Some(runner) = &reading.runner {
             report(format!("{path}.{place}.{field}"), runner, when, cx, found);
         }
-        let hook = read_command_line(
-            &container.lifecycle.post_start.exec.command,
-            &cx.policy.detection,
-        );
+        let hook =
+            read_command_line(&container.lifecycle.post_start.exec.command, &cx.policy.detection);
         if let Some(runner) = &hook.runner {
             report(
                 format!("{path}.{place}.lifecycle.postStart.exec.command"),

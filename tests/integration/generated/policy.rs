@@ -31,12 +31,14 @@ fn rules() -> Value {
     ])
 }
 
-const ONE_TARGET: &str = "(has(self.name) ? 1 : 0) + (has(self.generateName) ? 1 : 0) + (has(self.app) ? 1 : 0) == 1";
+const ONE_TARGET: &str =
+    "(has(self.name) ? 1 : 0) + (has(self.generateName) ? 1 : 0) + (has(self.app) ? 1 : 0) == 1";
 
 /// The API server wants a bound for a map before it lets a rule look at each entry.
 fn bounded(spec: &mut Value) {
     for settings in ["", "/properties/overrides/items"] {
-        spec.pointer_mut(&format!("{settings}/properties/rules")).unwrap()["maxProperties"] = json!(100);
+        spec.pointer_mut(&format!("{settings}/properties/rules")).unwrap()["maxProperties"] =
+            json!(100);
     }
     let overrides = spec.pointer_mut("/properties/overrides/items").unwrap();
     overrides["required"] = json!(["namespaces"]);
@@ -50,29 +52,63 @@ fn bounded(spec: &mut Value) {
     aliases["x-kubernetes-list-map-keys"] = json!(["from"]);
 }
 
-/// Unknown fields are refused by the webhook, with their path; the schema's own way is to drop them silently.
-fn without_closed(schema: &mut Value) {
+/// A structural schema cannot be closed: the API server drops an unknown field, or refuses it where the client asks for
+/// strict validation, as kubectl does. Nor does it need defaults, which would be written into what authors wrote.
+fn structural(schema: &mut Value) {
     match schema {
         Value::Object(map) => {
             if map.get("additionalProperties") == Some(&json!(false)) {
                 map.remove("additionalProperties");
             }
-            map.values_mut().for_each(without_closed);
+            if map.contains_key("type") {
+                map.remove("default");
+            }
+            map.values_mut().for_each(structural);
         }
-        Value::Array(list) => list.iter_mut().for_each(without_closed),
+        Value::Array(list) => list.iter_mut().for_each(structural),
         _ => {}
     }
 }
 
 fn columns() -> Value {
     json!([
-        column("Active", "boolean", ".status.active", "Whether settings of this object are in force.", 0),
-        column("Accepted", "string", ".status.conditions[?(@.type==\"Accepted\")].status", "Whether the newest version is in force.", 0),
-        column("Enforced", "integer", ".status.enforcedGeneration", "The version that is in force.", 0),
+        column(
+            "Active",
+            "boolean",
+            ".status.active",
+            "Whether settings of this object are in force.",
+            0
+        ),
+        column(
+            "Accepted",
+            "string",
+            ".status.conditions[?(@.type==\"Accepted\")].status",
+            "Whether the newest version is in force.",
+            0
+        ),
+        column(
+            "Enforced",
+            "integer",
+            ".status.enforcedGeneration",
+            "The version that is in force.",
+            0
+        ),
         column("Exemptions", "integer", ".status.exemptions.active", "Exemptions that hold.", 0),
-        column("Expiring", "integer", ".status.exemptions.expiring", "Exemptions that end soon.", 0),
+        column(
+            "Expiring",
+            "integer",
+            ".status.exemptions.expiring",
+            "Exemptions that end soon.",
+            0
+        ),
         column("Age", "date", ".metadata.creationTimestamp", "When it was made.", 0),
-        column("Message", "string", ".status.conditions[?(@.type==\"Accepted\")].message", "What it has come to.", 1),
+        column(
+            "Message",
+            "string",
+            ".status.conditions[?(@.type==\"Accepted\")].message",
+            "What it has come to.",
+            1
+        ),
     ])
 }
 
@@ -82,9 +118,10 @@ fn definition() -> Value {
         rules(),
     );
     bounded(&mut spec);
-    without_closed(&mut spec);
+    structural(&mut spec);
     let mut status = schema::<RolloutPolicyStatus>("What the policy has come to.", json!([]));
     status.as_object_mut().unwrap().remove("x-kubernetes-validations");
+    structural(&mut status);
     let conditions = status.pointer_mut("/properties/conditions").unwrap();
     conditions["x-kubernetes-list-type"] = json!("map");
     conditions["x-kubernetes-list-map-keys"] = json!(["type"]);
@@ -204,7 +241,7 @@ is none. `wavegate check --policy FILE` reads the same text offline. A change ta
 restart. One that is wrong is refused with the path of every field that is; should one get in while the webhook is away, the
 last good one stays in force and `kubectl get rolloutpolicies` says so.
 
-Patterns are names with `*` for anything, never regular expressions. Durations are numbers with the units `d`, `h`, `m` and
+`off` must stand in quotes: to YAML a bare `off` is `false`. Patterns are names with `*` for anything, never regular expressions. Durations are numbers with the units `d`, `h`, `m` and
 `s`. An entry of `overrides` takes every setting below for the namespaces that it names: a field that it does not write is as
 for the whole cluster, and a list that it writes replaces the other. No namespace may stand in two entries, so no order decides.
 
@@ -234,7 +271,8 @@ fn the_example_is_complete_and_compiles() {
     let loaded = policy_of(&source, now).unwrap();
     assert_eq!(loaded.notices, [""; 0]);
     let documents = source.documents.unwrap();
-    let spec: RolloutPolicySpec = serde_json::from_value(documents[0].value["spec"].clone()).unwrap();
+    let spec: RolloutPolicySpec =
+        serde_json::from_value(documents[0].value["spec"].clone()).unwrap();
     compile(&spec, &Policy::default()).unwrap();
     let mut table = String::new();
     rows(&schema::<RolloutPolicySpec>("", json!([])), "", &mut table);
@@ -243,7 +281,9 @@ fn the_example_is_complete_and_compiles() {
         let field = path.rsplit(['.', ']']).next().unwrap();
         let written = text.lines().any(|line| {
             let line = line.trim_start_matches([' ', '#', '-']);
-            line.starts_with(&format!("{field}:")) || line.contains(&format!("{{{field}:")) || line.contains(&format!(", {field}:"))
+            line.starts_with(&format!("{field}:"))
+                || line.contains(&format!("{{{field}:"))
+                || line.contains(&format!(", {field}:"))
         });
         assert!(written, "{path} does not stand in examples/policy.yaml");
     }
