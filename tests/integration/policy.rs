@@ -139,7 +139,7 @@ fn cases_of_jobs() -> Vec<Case> {
         ),
         Case("roleNone: forbid", job(&[RETRIES, none]), "WG101", "-", "deny"),
         Case("waitForDb: {inject: \"off\"}", job(&[]), "WG107", "-", "warn"),
-        Case("ordering: external", job(&[hook, wave]), "WG201", "-", "-"),
+        Case("ordering: external", job(&[hook, wave]), "WG201", "warn", "-"),
         Case(
             "ordering: external",
             job(&[
