@@ -16,9 +16,8 @@ const APP: &str = include_str!("../../examples/shop/app.yaml");
 const VERIFICATION: &str = include_str!("../../examples/shop/verification.yaml");
 
 fn policies(spec: &str) -> Policies {
-    let indented: String = spec.lines().map(|line| format!("  {line}\n")).collect();
     let text = format!(
-        "apiVersion: wavegate.dev/v1alpha1\nkind: RolloutPolicy\nmetadata: {{name: default}}\nspec:\n{indented}"
+        "apiVersion: wavegate.dev/v1alpha1\nkind: RolloutPolicy\nmetadata: {{name: default}}\nspec:\n  {spec}\n"
     );
     let now = "2026-11-24T00:00:00Z".parse().unwrap();
     policy_of(&Source::new("policy.yaml", text), now).unwrap().policies

@@ -1,6 +1,7 @@
 use serde_json::{Value, json};
 
 use super::{check_expiry, compile, exemption_notices, read};
+use crate::domain::glob::Glob;
 use crate::policy::exemption::Standing;
 use crate::policy::{Policies, Policy, Severity, rules};
 
@@ -33,9 +34,8 @@ fn exemption(patch: &Value) -> Value {
     json!({"exemptions": [entry]})
 }
 
-#[test]
-fn every_error_has_the_path_of_its_field_and_says_what_to_write() {
-    let cases = [
+fn wrong_rules_and_patterns() -> Vec<(Value, &'static str)> {
+    vec![
         (
             json!({"rules": {"WG999": {}}}),
             "spec.rules.WG999: there is no rule \"WG999\"; `wavegate rules` lists them",
@@ -104,6 +104,11 @@ fn every_error_has_the_path_of_its_field_and_says_what_to_write() {
             json!({"detection": {"runners": [{"program": "x", "applies": ["--up"]}]}}),
             "spec.detection.runners[0].applies[0]: \"--up\" is no verb",
         ),
+    ]
+}
+
+fn wrong_settings() -> Vec<(Value, &'static str)> {
+    vec![
         (
             json!({"detection": {"runners": [{"applies": ["up"]}]}}),
             "spec.detection.runners[0]: missing field program",
@@ -166,6 +171,11 @@ fn every_error_has_the_path_of_its_field_and_says_what_to_write() {
             json!({"waitForDb": {"database": "postgres://a:b@db"}}),
             "spec.waitForDb.database: it holds credentials",
         ),
+    ]
+}
+
+fn wrong_overrides_and_exemptions() -> Vec<(Value, &'static str)> {
+    vec![
         (json!({"docs": "docs.example.com"}), "spec.docs: \"docs.example.com\" is no address"),
         (json!({"overrides": [{"namespaces": []}]}), "spec.overrides[0].namespaces: it is empty"),
         (
@@ -205,8 +215,13 @@ fn every_error_has_the_path_of_its_field_and_says_what_to_write() {
             "spec.exemptions[0].expires: \"2027-02-30\" is no date",
         ),
         (json!({"onUnknwon": "warn"}), "spec.onUnknwon: unknown field onUnknwon"),
-    ];
-    for (spec, want) in cases {
+    ]
+}
+
+#[test]
+fn every_error_has_the_path_of_its_field_and_says_what_to_write() {
+    let cases = [wrong_rules_and_patterns(), wrong_settings(), wrong_overrides_and_exemptions()];
+    for (spec, want) in cases.concat() {
         let errors = wrong(&spec);
         assert_eq!(errors.len(), 1, "{spec}: {errors:?}");
         assert!(errors[0].starts_with(want), "{spec}\n have {}\n want {want}", errors[0]);
@@ -251,7 +266,7 @@ fn a_namespace_has_what_the_cluster_has_but_for_its_own() {
     let rule = rules::find("WG101").unwrap();
     let seen = |namespace: &str| {
         let policy = policies.of(namespace);
-        let tags: Vec<&str> = policy.names.floating.iter().map(|glob| glob.as_str()).collect();
+        let tags: Vec<&str> = policy.names.floating.iter().map(Glob::as_str).collect();
         (policy.severity(rule), policy.deadline_seconds.clone(), tags, policy.exemptions.len())
     };
     let (off, warn) = (Severity::Off, Severity::Warn);
@@ -278,4 +293,77 @@ fn exemptions_end_by_themselves_and_are_refused_once_they_have() {
     assert_eq!(told, ["the exemption of shop/m from WG101 expired on 2027-03-31"]);
     let want = "spec.exemptions[0].expires: the exemption expired on 2027-03-31; remove it, or write a day to come";
     assert_eq!((refused.as_deref(), expired), (Some(want), 1));
+}
+
+/// What other tests show to change verdicts, and `check` cannot: it has no clock, no dry run and no first install.
+#[test]
+fn settings_of_the_cluster_reach_their_fields() {
+    let policies = compiled(&json!({
+        "firstInstall": "deny",
+        "knownFor": "36h",
+        "dryRun": {"denyFor": ["ci"]},
+        "retention": {"successes": 3, "failures": 4},
+        "gateOverrides": {"longestBypass": "90m"},
+        "waitForDb": {"busyboxUser": 0},
+        "overrides": [{"namespaces": ["a"], "retention": {"failures": 5}, "waitForDb": {"busyboxUser": 7}}],
+    }));
+    let policy = policies.of("shop");
+    assert!(policy.first_install_denies);
+    assert_eq!(policy.known_for.as_hours(), 36);
+    assert_eq!(policy.denied_dry_runs, ["ci"]);
+    assert_eq!((policy.retention.successes, policy.retention.failures), (3, 4));
+    assert_eq!(policy.longest_bypass.as_mins(), 90);
+    assert_eq!(policy.waiter.busybox_user, None);
+    let own = policies.of("a");
+    assert_eq!((own.retention.successes, own.retention.failures), (3, 5));
+    assert_eq!(own.waiter.busybox_user, Some(7));
+}
+
+mod statuses {
+    use jiff::Timestamp;
+
+    use super::{compiled, exemption};
+    use crate::policy::document::status::{RolloutPolicyStatus, Verdict};
+    use serde_json::json;
+
+    fn status(
+        generation: i64,
+        enforced: i64,
+        wrong: Option<&str>,
+        before: Option<&RolloutPolicyStatus>,
+        now: &str,
+    ) -> RolloutPolicyStatus {
+        let policies = compiled(&exemption(&json!({}))).of_generation(enforced);
+        let verdict = wrong.map_or(Verdict::Accepted, Verdict::Invalid);
+        let now: Timestamp = now.parse().unwrap();
+        RolloutPolicyStatus::new(generation, verdict, &policies, before, now)
+    }
+
+    const FIRST: &str = "2027-01-01T00:00:00Z";
+    const LATER: &str = "2027-03-30T00:00:00Z";
+
+    #[test]
+    fn what_has_not_changed_keeps_its_time_and_is_not_written_again() {
+        let first = status(2, 2, None, None, FIRST);
+        assert!(first.replaces(None));
+        let again = status(2, 2, None, Some(&first), "2027-01-02T00:00:00Z");
+        assert!(!again.replaces(Some(&first)), "another replica says the same");
+        let later = status(2, 2, None, Some(&first), LATER);
+        assert!(later.replaces(Some(&first)));
+        let times: Vec<String> =
+            later.conditions.iter().map(|c| c.last_transition_time.to_string()).collect();
+        assert_eq!(times, [FIRST, LATER], "only ExemptionsExpiring has turned");
+        assert_eq!((later.exemptions.active, later.exemptions.expiring), (1, 1));
+    }
+
+    #[test]
+    fn replicas_that_differ_do_not_answer_each_other_without_end() {
+        let good = status(3, 2, Some("wrong"), None, FIRST);
+        let restarted = status(3, 0, Some("wrong"), Some(&good), FIRST);
+        assert!(restarted.replaces(Some(&good)), "the least that is enforced is told");
+        let answer = status(3, 2, Some("wrong"), Some(&restarted), FIRST);
+        assert!(!answer.replaces(Some(&restarted)));
+        let old = status(2, 2, None, Some(&good), FIRST);
+        assert!(!old.replaces(Some(&good)), "a replica that is behind");
+    }
 }
