@@ -1,4 +1,4 @@
-//! From a request to its answer: the four endpoints, and everything that is refused before a decision.
+//! From a request to its answer: the endpoints, and everything that is refused before a decision.
 
 use std::borrow::Cow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
