@@ -15,8 +15,8 @@ use super::lease::Claim;
 use super::live::{History, LiveReader};
 use super::stored::{Kind, Stored};
 use super::trouble;
-use crate::cluster::Sighting;
-use crate::cluster::retention::{Retention, may_prune, prunable};
+use crate::cluster::retention::{Retention, may_prune, prunable_by};
+use crate::cluster::{Attempt, Sighting};
 use crate::server::Metrics;
 use crate::server::metrics::RecordWrite;
 use crate::server::webhook::SharedPolicies;
@@ -93,7 +93,10 @@ impl Pruner {
         let all: Vec<&Sighting> = attempts.of_namespace(namespace).collect();
         let records: Api<Stored> =
             Api::namespaced_with(self.client.clone(), namespace, &Kind::Record.resource());
-        let gone = prunable(&all, &live, self.retention(namespace));
+        let policies = self.policies.load_full();
+        let policy = policies.of(namespace);
+        let counts = |attempt: &Attempt| policy.trusts(attempt);
+        let gone = prunable_by(&all, &live, policy.retention, &policy.names, counts);
         for sighting in &gone {
             match records.delete(&sighting.attempt().uid, &DeleteParams::default()).await {
                 Ok(_) => self.metrics.watch().wrote(RecordWrite::Pruned),
