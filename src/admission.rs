@@ -2,21 +2,31 @@
 
 mod decode;
 mod json;
+mod policy;
 mod respond;
 mod review;
 
 use std::borrow::Cow;
 
 pub use decode::{DecodeError, Identity, decode, identity_of, uid_of};
+pub use policy::{PolicyReview, answer_policy, review_policy};
 pub use respond::{
     answer_broken, answer_mutation, answer_unknown_mode, answer_validation, denial_message,
     warnings_line,
 };
 pub use review::{Response, ReviewAnswer};
 
+use crate::domain::detection::Detection;
 use crate::domain::job::Job;
+use crate::domain::keys;
 use crate::domain::manifest::{CronJobManifest, Metadata};
 use crate::domain::workload::Workload;
+
+fn recognise(subject: &mut Subject<'_>, detection: &Detection) {
+    if let (Subject::Job(job), Some(_)) = (subject, detection.additions()) {
+        job.recognise_by(detection);
+    }
+}
 
 /// What the request does to the object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,6 +80,23 @@ impl<'b> Subject<'b> {
     }
 }
 
+impl Subject<'_> {
+    /// The value of an author key of the object, if it was read.
+    pub fn key(&self, key: &'static str) -> Option<&str> {
+        let found = match self {
+            Self::Job(job) => job.key(key),
+            Self::Workload(workload) => workload.key(key),
+            Self::CronJob(cron_job) => {
+                let template = cron_job.spec.job_template.as_ref();
+                let template = template.map(|job| &job.spec.template.metadata);
+                keys::author_value(&cron_job.metadata, template, key)
+            }
+            Self::Unrelated | Self::Unreadable(_) => None,
+        };
+        found.map(|found| found.value)
+    }
+}
+
 /// A request, decoded.
 #[derive(Debug)]
 pub struct Admission<'b> {
@@ -95,6 +122,8 @@ pub struct Admission<'b> {
     pub subject: Subject<'b>,
     /// Text of the object before an update.
     old: Option<&'b str>,
+    /// What the policy adds to how Jobs are recognised.
+    detection: Detection,
     /// The object's text; empty where there is none, and for workloads, which are read in one pass.
     pub object: &'b str,
 }
@@ -116,13 +145,27 @@ impl<'b> Admission<'b> {
             dry_run: false,
             subject,
             old: None,
+            detection: Detection::default(),
             object,
         }
     }
 
     /// The object before an update. It is read when it is asked for: most updates are decided without it.
     pub fn old(&self) -> Option<Subject<'b>> {
-        self.old.map(|old| decode::subject(&self.group, &self.kind, old))
+        let mut old = self.old.map(|old| decode::subject(&self.group, &self.kind, old))?;
+        recognise(&mut old, &self.detection);
+        Some(old)
+    }
+
+    /// Text of the object before an update.
+    pub(crate) fn old_text(&self) -> Option<&'b str> {
+        self.old
+    }
+
+    /// Recognises Jobs by what the policy of their namespace adds, which is only known once the namespace is.
+    pub fn detect(&mut self, detection: &Detection) {
+        recognise(&mut self.subject, detection);
+        self.detection = detection.clone();
     }
 
     /// Whether an API server sent the request; offline there are no stamps to look for.

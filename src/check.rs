@@ -8,8 +8,9 @@ pub mod excerpt;
 mod history;
 pub mod load;
 pub mod output;
+pub mod policy;
 mod report;
 pub mod yaml;
 
-pub use bundle::check;
+pub use bundle::{check, check_by};
 pub use report::{CheckError, Checked, JobReport, Notice, PairReport, Place, Report};

@@ -74,6 +74,8 @@ const COULD_NOT: u8 = 2;
 enum CliError {
     #[error(transparent)]
     Load(#[from] crate::check::load::LoadError),
+    #[error(transparent)]
+    Policy(#[from] crate::check::policy::PolicyFileError),
     #[error("cannot write the output: {0}")]
     Output(#[from] io::Error),
     #[error("cannot write the output as JSON: {0}")]

@@ -7,12 +7,15 @@
 pub mod argocd;
 pub mod command;
 pub mod database;
+pub mod detection;
 pub mod gate_override;
+pub mod glob;
 pub mod image;
 pub mod job;
 pub mod keys;
 pub mod manifest;
 pub mod migration;
+pub mod names;
 pub mod outcome;
 pub mod record;
 pub mod reference;

@@ -82,12 +82,28 @@ pub fn evaluate(
         }
         _ => {}
     }
+    exempt(admission, policy, now, &mut decision);
     if mode == Mode::Warn || is_server_side_diff(admission) {
         decision.soften();
     }
     gate::settle(admission, state, policy, mode, &mut decision);
     decision.sort();
     decision
+}
+
+/// Applies the policy's exemptions of this object. Of several the one that ends last counts.
+fn exempt(admission: &Admission<'_>, policy: &Policy, now: Timestamp, decision: &mut Decision) {
+    if policy.exemptions.is_empty() || decision.denials().next().is_none() {
+        return;
+    }
+    let Some(metadata) = admission.subject.metadata() else { return };
+    let app = admission.subject.key(keys::APP);
+    decision.exempt(|code| {
+        let of_rule = policy.exemptions.iter().filter(|exemption| exemption.rule == code);
+        let covering = of_rule.filter(|exemption| exemption.covers(metadata, app));
+        let last = covering.max_by_key(|exemption| exemption.expires)?;
+        Some((last, last.standing(now)))
+    });
 }
 
 /// Argo CD's server-side diff asks before it has run the migration, and about objects that did not change. A
@@ -162,7 +178,7 @@ pub fn verified_workloads<'s>(
     };
     let facts = MigrationFacts::of_container(job, *place, namespace);
     let pair = |workload| {
-        let reason = pairing::pair(&facts, workload, |image| policy.is_floating(image))?;
+        let reason = pairing::pair(&facts, workload, &policy.names)?;
         reason.is_sure().then_some((workload, reason))
     };
     state.workloads().iter().filter_map(pair).collect()
@@ -256,7 +272,7 @@ fn check_workload(
     let pairs = if state.migrations().is_empty() && !state.attempts().has(namespace) {
         Vec::new()
     } else {
-        pairing::pairs_of(state, known.facts(), |image| policy.is_floating(image))
+        pairing::pairs_of(state, known.facts(), &policy.names)
     };
     let standing = match (workload.is_opted_in(), pairs.is_empty()) {
         (true, _) => Standing::OptedIn,

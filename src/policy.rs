@@ -5,8 +5,11 @@
 
 pub mod context;
 pub mod docs;
+pub mod document;
+pub mod exemption;
 pub mod finding;
 pub mod gate;
+mod policies;
 pub mod rule;
 pub mod rules;
 #[cfg(test)]
@@ -15,5 +18,6 @@ mod settings;
 
 pub use context::Context;
 pub use finding::{Effect, Finding, Problem, Problems};
+pub use policies::Policies;
 pub use rule::{Check, Code, Rule, Scope, Severity};
 pub use settings::{Inject, OnUnknown, Ordering, Policy, Waiter, WaiterForm, WaiterMode};

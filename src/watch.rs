@@ -4,6 +4,7 @@
 //! Jobs with our stamp ---> feed --+--> what is known (ClusterState) --> decisions
 //! MigrationRecords ------> feed --+
 //! GateOverrides ---------> feed --+
+//! RolloutPolicy ---------> policy ---> settings in force (Policies) --> decisions, recorder, pruner
 //!                                 +--> recorder --> MigrationRecords <-- pruner, by one replica
 //! a question ------------> LiveReader: one namespace, one second, no second try
 //! ```
@@ -22,6 +23,7 @@ mod known;
 mod lease;
 mod live;
 mod namespaces;
+mod policy;
 mod pruner;
 mod record;
 mod recorder;
@@ -33,7 +35,6 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
-use jiff::SignedDuration;
 use kube::Client;
 use kube::config::{
     Config as ClientConfig, InferConfigError, KubeConfigOptions, Kubeconfig, KubeconfigError,
@@ -43,10 +44,9 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
 use crate::cluster::ClusterState;
-use crate::cluster::retention::Retention;
-use crate::policy::Policy;
 use crate::server::announce::Announce;
 use crate::server::live::Live;
+use crate::server::webhook::SharedPolicies;
 use crate::server::{Metrics, Readiness};
 use events::Events;
 use feed::Source;
@@ -54,23 +54,23 @@ use follow::{Follow, Listings};
 use known::Known;
 use lease::Claim;
 pub use live::LiveReader;
+use policy::PolicyWatch;
 use pruner::Pruner;
 use recorder::Recorder;
 use writer::Writer;
 
 /// Where the cluster is, and how much of its history is kept.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Config {
     /// Kubeconfig file. Without one it is `$KUBECONFIG`, `~/.kube/config`, or the pod's service account.
     pub kubeconfig: Option<PathBuf>,
     /// wavegate's own namespace, where its Lease is.
     pub namespace: String,
-    /// How many records are kept.
-    pub retention: Retention,
+    /// The settings in force, which are replaced where the stored policy changes. What stands in them at the start is
+    /// what a policy that says nothing comes to.
+    pub policies: SharedPolicies,
     /// How often records are pruned.
     pub prune_every: Duration,
-    /// How long a Bypass counts at most, as the policy says: for the metrics.
-    pub longest_bypass: SignedDuration,
 }
 
 impl Default for Config {
@@ -78,9 +78,8 @@ impl Default for Config {
         Self {
             kubeconfig: None,
             namespace: "wavegate".to_owned(),
-            retention: Retention::default(),
+            policies: SharedPolicies::default(),
             prune_every: Duration::from_mins(10),
-            longest_bypass: Policy::default().longest_bypass,
         }
     }
 }
@@ -135,11 +134,11 @@ pub async fn start(
     metrics: Arc<Metrics>,
     readiness: Arc<Readiness>,
 ) -> Result<Watch, StartError> {
-    let Config { kubeconfig, namespace, retention, prune_every, longest_bypass } = config;
+    let Config { kubeconfig, namespace, policies, prune_every } = config;
     let config = client_config(kubeconfig.as_deref()).await?;
     let client = |config| Client::try_from(config).map_err(StartError::Client);
     // Connections of its own: a decision does not wait behind a listing.
-    let live = LiveReader::new(client(config.clone())?);
+    let live = LiveReader::new(client(config.clone())?, Arc::clone(&policies));
     let client = client(config)?;
     let known = Known::default();
     let (touched, told) = mpsc::unbounded_channel();
@@ -175,12 +174,21 @@ pub async fn start(
         known: known.clone(),
         metrics: Arc::clone(&metrics),
         listings: listed,
-        retention,
+        policies: Arc::clone(&policies),
         every: prune_every,
     };
+    let policy = PolicyWatch::new(
+        client.clone(),
+        Arc::clone(&policies),
+        Arc::clone(&metrics),
+        Arc::clone(&readiness),
+    );
+    let follow =
+        Follow { client, known: known.clone(), policies, metrics, readiness, touched, listings };
     let mut watching = JoinSet::new();
-    watching.spawn(gauges::run(known.clone(), Arc::clone(&metrics), longest_bypass));
-    let follow = Follow { client, known: known.clone(), metrics, readiness, touched, listings };
+    watching.spawn(policy.run());
+    let (shared, gauged) = (Arc::clone(&follow.policies), Arc::clone(&follow.metrics));
+    watching.spawn(gauges::run(known.clone(), gauged, shared));
     watching.spawn(pruner.run());
     watching.spawn(namespaces::count(follow.client.clone(), Arc::clone(&follow.metrics)));
     for source in [Source::Jobs, Source::Records, Source::Overrides] {

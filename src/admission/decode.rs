@@ -8,6 +8,7 @@ use thiserror::Error;
 use super::json::{Reader, Refused};
 use super::review::{self, API_VERSION, ObjectText, RequestEnvelope};
 use super::{Admission, Operation, Subject};
+use crate::domain::detection::Detection;
 use crate::domain::job::Job;
 use crate::domain::text::Raw;
 use crate::domain::workload::{Workload, WorkloadKind};
@@ -165,6 +166,7 @@ fn admission(request: RequestEnvelope<'_>) -> Result<Admission<'_>, DecodeError>
         dry_run: request.dry_run.unwrap_or(false),
         subject,
         old,
+        detection: Detection::default(),
         object,
     })
 }

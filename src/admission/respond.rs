@@ -101,7 +101,7 @@ pub fn warnings_line(decision: &Decision) -> String {
     warnings.join("; ")
 }
 
-fn serialise(response: Response<'_>) -> Result<Vec<u8>, Error> {
+pub(super) fn serialise(response: Response<'_>) -> Result<Vec<u8>, Error> {
     serde_json::to_vec(&ReviewAnswer {
         api_version: API_VERSION,
         kind: "AdmissionReview",
@@ -199,7 +199,7 @@ fn warning(finding: &Finding) -> String {
     one_line(&format!("{code} {path}: {message}"), MAX_WARNING)
 }
 
-fn prefixed(warning: &str) -> String {
+pub(super) fn prefixed(warning: &str) -> String {
     format!("wavegate: {warning}")
 }
 
@@ -209,14 +209,19 @@ fn audit_annotations(decision: &Decision) -> BTreeMap<&'static str, String> {
     };
     let denied = codes(&mut decision.denials());
     let warned = codes(&mut decision.warnings());
-    let entries =
-        [("denied", denied), ("warned", warned), ("overrides", decision.overrides_named())];
+    let exempted = codes(&mut decision.exempted());
+    let entries = [
+        ("denied", denied),
+        ("warned", warned),
+        ("exempted", exempted),
+        ("overrides", decision.overrides_named()),
+    ];
     entries.into_iter().filter(|(_, codes)| !codes.is_empty()).collect()
 }
 
 /// A text on one line of at most `limit` bytes. Argo CD cuts everything that looks like `map[...]` out of
 /// messages, so no value of an author's may look so.
-fn one_line(text: &str, limit: usize) -> String {
+pub(super) fn one_line(text: &str, limit: usize) -> String {
     let mut line: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
     if line.contains("map[") {
         line = line.replace("map[", "map [");

@@ -8,11 +8,12 @@ use super::load::{Document, Source};
 use super::report::{CheckError, Checked, JobReport, Notice, PairReport, Place, Report};
 use crate::admission::{Admission, Subject};
 use crate::cluster::{ClusterState, MigrationFacts, pairing};
+use crate::domain::detection::Detection;
 use crate::domain::job::Job;
 use crate::domain::manifest::ServiceManifest;
 use crate::domain::role::Role;
 use crate::engine::{self, Mode};
-use crate::policy::Policy;
+use crate::policy::{Policies, Policy};
 
 /// An object of the bundle as the engine reads it.
 pub(super) struct Object<'s> {
@@ -23,6 +24,7 @@ pub(super) struct Object<'s> {
     pub(super) kind: String,
     pub(super) namespace: String,
     pub(super) json: String,
+    detection: Detection,
 }
 
 impl Object<'_> {
@@ -33,14 +35,24 @@ impl Object<'_> {
     }
 
     pub(super) fn admission<'b>(&'b self, json: &'b str) -> Admission<'b> {
-        Admission::of_manifest(&self.group, &self.kind, &self.namespace, json)
+        let mut admission = Admission::of_manifest(&self.group, &self.kind, &self.namespace, json);
+        admission.detect(&self.detection);
+        admission
     }
 }
 
 /// Checks manifests as one bundle. Objects without a namespace share the given one.
 pub fn check(sources: &[Source], policy: &Policy, namespace: &str) -> Report {
+    check_by(sources, &policy.clone().into(), namespace)
+}
+
+/// The same by the settings of each object's namespace.
+pub fn check_by(sources: &[Source], policies: &Policies, namespace: &str) -> Report {
     let mut report = Report::default();
-    let objects = objects(sources, namespace, &mut report);
+    let mut objects = objects(sources, namespace, &mut report);
+    for object in &mut objects {
+        object.detection = policies.of(&object.namespace).detection.clone();
+    }
     let mut state = ClusterState::default();
     for object in &objects {
         observe(object, &mut state);
@@ -48,6 +60,7 @@ pub fn check(sources: &[Source], policy: &Policy, namespace: &str) -> Report {
     let history = History::read(&objects, &mut state, &mut report);
     report.objects = objects.len();
     for object in &objects {
+        let policy = policies.of(&object.namespace);
         check_object(object, &history.beside(object, &state), policy, &mut report);
     }
     report
@@ -148,7 +161,7 @@ fn job_report(
     };
     let facts = MigrationFacts::of(job, &object.namespace);
     let paired = |workload| {
-        let reason = pairing::pair(&facts, workload, |image| policy.is_floating(image))?;
+        let reason = pairing::pair(&facts, workload, &policy.names)?;
         Some((workload, reason))
     };
     let pairs = match role {
@@ -252,6 +265,7 @@ fn collect<'s>(
         kind: kind.to_owned(),
         namespace: own.unwrap_or(namespace).to_owned(),
         json: value.to_string(),
+        detection: Detection::default(),
     });
 }
 

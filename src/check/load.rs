@@ -135,7 +135,7 @@ fn is_manifest(path: &Path) -> bool {
     matches!(extension, Some("yaml" | "yml" | "json"))
 }
 
-fn load_file(path: &Path) -> Result<Source, LoadError> {
+pub(super) fn load_file(path: &Path) -> Result<Source, LoadError> {
     let name = path.display().to_string();
     let file = fs::File::open(path).map_err(|source| io_error(path, source))?;
     let text = read(&name, file)?;

@@ -1,13 +1,15 @@
 //! `wavegate check`.
 
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write as _};
 
 use clap::{Args, ValueEnum};
+use jiff::Timestamp;
 
 use super::{COULD_NOT, CliError, Output, REFUSED, SUCCESS, print};
 use crate::check::load::{self, Bundle, LoadError};
-use crate::check::{Report, check, output};
-use crate::policy::{Effect, Policy};
+use crate::check::policy::load_policy;
+use crate::check::{Report, check_by, output};
+use crate::policy::{Effect, Policies};
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
@@ -20,6 +22,9 @@ pub(super) struct Arguments {
     /// How to print.
     #[arg(long, short, value_enum, default_value_t)]
     output: Output,
+    /// File with the `RolloutPolicy` of the cluster, as it is stored there; without one it is the built-in policy.
+    #[arg(long, value_name = "FILE")]
+    policy: Option<String>,
     /// Which findings make the exit status 1.
     #[arg(long, value_enum, default_value_t)]
     fail_on: FailOn,
@@ -39,12 +44,13 @@ enum FailOn {
 
 impl Arguments {
     pub(super) fn run(&self) -> Result<u8, CliError> {
-        let policy = Policy::default();
+        let policies = load_policies(self.policy.as_deref())?.unwrap_or_default();
+        let policy = policies.cluster();
         let mut checked: Vec<(Bundle, Report)> = Vec::new();
         for path in &self.paths {
             let before = checked.len();
             for bundle in load::load(path, self.bundle_per_dir)? {
-                let report = check(&bundle.sources, &policy, &self.namespace);
+                let report = check_by(&bundle.sources, &policies, &self.namespace);
                 checked.push((bundle, report));
             }
             let nothing =
@@ -54,8 +60,8 @@ impl Arguments {
             }
         }
         let text = match self.output {
-            Output::Json => output::json::render(&checked, &policy)?,
-            Output::Text => output::text::render(&checked, &policy, colour()),
+            Output::Json => output::json::render(&checked, policy)?,
+            Output::Text => output::text::render(&checked, policy, colour()),
         };
         print(&text)?;
         Ok(self.exit_code(&checked))
@@ -73,6 +79,17 @@ impl Arguments {
             SUCCESS
         }
     }
+}
+
+/// The settings of a policy file, where one is named. What its author should know goes to standard error.
+pub(super) fn load_policies(path: Option<&str>) -> Result<Option<Policies>, CliError> {
+    let Some(path) = path else { return Ok(None) };
+    let loaded = load_policy(path, Timestamp::now())?;
+    for notice in loaded.notices {
+        // Nobody is there to be told if standard error is closed.
+        let _ = writeln!(std::io::stderr(), "wavegate: {path}: {notice}");
+    }
+    Ok(Some(loaded.policies))
 }
 
 /// Colour only where somebody sees it and did not object (<https://no-color.org>).

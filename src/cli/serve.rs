@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use clap::{Args, ValueEnum};
 use thiserror::Error as ThisError;
 use tokio::signal::unix::{SignalKind, signal};
@@ -18,7 +19,7 @@ use super::{CliError, SUCCESS};
 use crate::cluster::retention::Retention;
 use crate::domain::image::ImageRef;
 use crate::policy::{Policy, Waiter, WaiterForm, WaiterMode};
-use crate::server::webhook::{Cluster, Webhook};
+use crate::server::webhook::{Cluster, SharedPolicies, Webhook};
 use crate::server::{
     self, Drain, Limits, Metrics, Readiness, ServeError, ServerConfig, Timeouts, TlsSource,
     TlsVersion,
@@ -157,8 +158,11 @@ impl Arguments {
         let health = server::listen(self.health_listen).await?;
         let metrics = Arc::new(Metrics::new());
         let readiness = Arc::new(Readiness::new());
+        let policy = self.policy();
+        let waiter = policy.waiter.clone();
+        let policies: SharedPolicies = Arc::new(ArcSwap::from_pointee(policy.into()));
         let certificates = self.certificates.options(&self.namespace)?;
-        let watch = self.watch(&metrics, &readiness).await?;
+        let watch = self.watch(&policies, &metrics, &readiness).await?;
         let certificates = match &certificates {
             Some(options) => {
                 let (metrics, readiness) = (Arc::clone(&metrics), Arc::clone(&readiness));
@@ -172,9 +176,7 @@ impl Arguments {
             live: Some(Arc::clone(&watch.live)),
             announce: Some(Arc::clone(&watch.announce)),
         });
-        let policy = self.policy();
-        let waiter = policy.waiter.clone();
-        let decide = Arc::new(Webhook::new(policy, cluster, Arc::clone(&metrics)));
+        let decide = Arc::new(Webhook::following(policies, cluster, Arc::clone(&metrics)));
         // Port 0 was resolved by now; an address that cannot be told is not worth failing for.
         tracing::info!(
             listen = webhook.local_addr().ok().map(tracing::field::display),
@@ -207,6 +209,7 @@ impl Arguments {
     /// The cluster; none where the command line says so.
     async fn watch(
         &self,
+        policies: &SharedPolicies,
         metrics: &Arc<Metrics>,
         readiness: &Arc<Readiness>,
     ) -> Result<Option<Watch>, Error> {
@@ -216,15 +219,16 @@ impl Arguments {
         let config = watch::Config {
             kubeconfig: self.kubeconfig.clone(),
             namespace: self.namespace.clone(),
-            retention: Retention { successes: self.keep_successes, failures: self.keep_failures },
+            policies: Arc::clone(policies),
             prune_every: self.prune_every,
-            longest_bypass: self.policy().longest_bypass,
         };
         Ok(Some(watch::start(config, Arc::clone(metrics), Arc::clone(readiness)).await?))
     }
 
     fn policy(&self) -> Policy {
         let mut policy = Policy::default();
+        policy.retention =
+            Retention { successes: self.keep_successes, failures: self.keep_failures };
         let waiter = &mut policy.waiter;
         waiter.mode = match self.waiter {
             WaiterKind::Native => WaiterMode::Native,

@@ -5,6 +5,7 @@ mod cluster;
 use std::fs;
 use std::io::{self, Read as _};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use clap::{Args, ValueEnum};
 use jiff::Timestamp;
@@ -12,10 +13,11 @@ use serde::Serialize;
 use thiserror::Error as ThisError;
 
 use self::cluster::{Access, Connection};
+use super::check::load_policies;
 use super::{CliError, Output, REFUSED, SUCCESS, print};
 use crate::cluster::ClusterState;
 use crate::engine;
-use crate::policy::Policy;
+use crate::policy::Policies;
 use crate::why::{self, Target, TargetError, WhyError};
 
 #[derive(Debug, Args)]
@@ -42,6 +44,9 @@ pub(super) struct Arguments {
     /// Context of the kubeconfig.
     #[arg(long)]
     context: Option<String>,
+    /// File with the `RolloutPolicy` to decide by; without one it is the one that is stored in the cluster.
+    #[arg(long, value_name = "FILE")]
+    policy: Option<String>,
     /// How to print.
     #[arg(long, short, value_enum, default_value_t)]
     output: Output,
@@ -79,12 +84,13 @@ impl Arguments {
             .enable_all()
             .build()
             .map_err(Error::Runtime)?;
+        let named = load_policies(self.policy.as_deref())?;
         if let Some(review) = &self.review {
-            let replay = runtime.block_on(self.replay(review))?;
+            let replay = runtime.block_on(self.replay(review, named))?;
             self.print(&replay, why::Replay::text)?;
             return Ok(exit_status(replay.is_admitted()));
         }
-        let explanation = runtime.block_on(self.explain())?;
+        let explanation = runtime.block_on(self.explain(named))?;
         self.print(&explanation, why::Explanation::text)?;
         Ok(exit_status(explanation.is_admitted()))
     }
@@ -101,32 +107,39 @@ impl Arguments {
         Connection::make(Access { kubeconfig, context }).await
     }
 
-    async fn explain(&self) -> Result<why::Explanation, Error> {
+    async fn explain(&self, named: Option<Policies>) -> Result<why::Explanation, Error> {
         let target = Target::parse(&self.workload)?;
         let connection = self.connect().await?;
+        let policies = connection.settle_policy(named).await?;
         let seen = connection.see(target, self.namespace.as_deref()).await?;
-        let (policy, now) = (Policy::default(), Timestamp::now());
-        Ok(why::explain(&seen, self.image.as_deref(), &policy, now)?)
+        let policy = policies.of(&seen.namespace);
+        Ok(why::explain(&seen, self.image.as_deref(), policy, Timestamp::now())?)
     }
 
-    async fn replay(&self, review: &str) -> Result<why::Replay, Error> {
+    async fn replay(&self, review: &str, named: Option<Policies>) -> Result<why::Replay, Error> {
         let body =
             read(review).map_err(|source| Error::Read { path: review.to_owned(), source })?;
-        let (policy, now) = (Policy::default(), Timestamp::now());
+        let now = Timestamp::now();
+        let names_cluster = self.kubeconfig.is_some() || self.context.is_some();
+        let connection = if names_cluster { Some(self.connect().await?) } else { None };
+        let policies = match &connection {
+            Some(connection) => connection.settle_policy(named).await?,
+            None => Arc::new(named.unwrap_or_default()),
+        };
         let wrong = |source| Error::Review { review: name(review).to_owned(), source };
-        let question = why::question(&body, &policy, now).map_err(wrong)?;
+        let question = why::question(&body, &policies, now).map_err(wrong)?;
         let mut state = ClusterState::default();
         if let Some(question) = question
-            && (self.kubeconfig.is_some() || self.context.is_some())
+            && let Some(connection) = &connection
         {
             let namespace = question.namespace.clone();
-            state = state.confirmed(&namespace, self.connect().await?.read(question).await?);
+            state = state.confirmed(&namespace, connection.read(question).await?);
         }
         let mode = match self.mode {
             Mode::Enforce => engine::Mode::Enforce,
             Mode::Warn => engine::Mode::Warn,
         };
-        why::replay(&body, mode, &state, &policy, now).map_err(wrong)
+        why::replay(&body, mode, &state, &policies, now).map_err(wrong)
     }
 }
 

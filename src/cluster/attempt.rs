@@ -7,6 +7,7 @@ use thiserror::Error;
 use super::shared::Shared;
 use super::state::{MigrationFacts, ObjectKey, Ties};
 use crate::domain::argocd::{HookPhase, Ordering};
+use crate::domain::detection::Detection;
 use crate::domain::image::{Comparison, ImageRef};
 use crate::domain::job::Job;
 use crate::domain::keys;
@@ -111,7 +112,12 @@ impl Attempt {
     /// `Failed` with status `True` are an end. `SuccessCriteriaMet` and `FailureTarget` come before the pods are
     /// gone, and a suspended and resumed Job, which Argo CD takes for healthy, has none of them.
     pub fn of_job(json: &str) -> Result<Option<Self>, AttemptError> {
-        let job = Job::read(serde_json::from_str::<JobManifest<'_>>(json)?);
+        Self::of_job_by(json, &Detection::default())
+    }
+
+    /// The same by what a policy adds to the recognition.
+    pub fn of_job_by(json: &str, detection: &Detection) -> Result<Option<Self>, AttemptError> {
+        let job = Job::read_by(serde_json::from_str::<JobManifest<'_>>(json)?, detection);
         if !job.recognition.is_migration() {
             return Ok(None);
         }

@@ -8,6 +8,7 @@ use super::attempt::Attempt;
 use super::state::{Ties, WorkloadFacts};
 use super::tie::{ByTie, Tie};
 use crate::domain::image::ImageRef;
+use crate::domain::names::ImageNames;
 use crate::domain::outcome::Outcome;
 use crate::domain::record::RecordFailure;
 
@@ -239,8 +240,9 @@ impl Attempts {
     }
 
     /// The attempts that may be tied to a workload.
-    pub fn tied_to(&self, workload: &WorkloadFacts) -> Vec<&Sighting> {
-        self.tied(&workload.key.namespace, &workload.ties, &workload.images)
+    pub fn tied_to(&self, workload: &WorkloadFacts, names: &ImageNames) -> Vec<&Sighting> {
+        let images = names.by_every_name(&workload.images);
+        self.tied(&workload.key.namespace, &workload.ties, &images)
     }
 
     /// Every attempt of a namespace.

@@ -5,6 +5,7 @@ use std::fmt;
 use super::attempt::Attempt;
 use super::state::{ClusterState, MigrationFacts, Ties, WorkloadFacts};
 use crate::domain::image::ImageRef;
+use crate::domain::names::ImageNames;
 
 /// Why a migration and a workload belong together.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,7 +54,7 @@ pub struct Pair<'s> {
 pub fn pair(
     migration: &MigrationFacts,
     workload: &WorkloadFacts,
-    is_floating: impl Fn(&ImageRef) -> bool,
+    names: &ImageNames,
 ) -> Option<PairReason> {
     if migration.key.namespace != workload.key.namespace {
         return None;
@@ -66,19 +67,19 @@ pub fn pair(
     if scope == Scope::Different {
         return None;
     }
-    if workload.images.iter().any(|other| other.same_repository(image)) {
+    if workload.images.iter().any(|other| names.same_repository(other, image)) {
         return Some(PairReason::Repository(image.repository().to_owned()));
     }
     let same_tag = |other: &ImageRef| {
         other.digest().is_none() && image.digest().is_none() && other.tag() == image.tag()
     };
     let likely =
-        scope == Scope::Same && !is_floating(image) && workload.images.iter().any(same_tag);
+        scope == Scope::Same && !names.is_floating(image) && workload.images.iter().any(same_tag);
     likely.then(|| PairReason::SameTag(image.tag_or_latest().to_owned()))
 }
 
 /// Whether two migrations are of one app: what a second Job needs to be another attempt or another migration of it.
-pub fn same_app(left: &MigrationFacts, right: &MigrationFacts) -> bool {
+pub fn same_app(left: &MigrationFacts, right: &MigrationFacts, names: &ImageNames) -> bool {
     if left.key.namespace != right.key.namespace {
         return false;
     }
@@ -87,23 +88,23 @@ pub fn same_app(left: &MigrationFacts, right: &MigrationFacts) -> bool {
     }
     let images = left.image.as_ref().zip(right.image.as_ref());
     shared_scope(&left.ties, &right.ties) != Scope::Different
-        && images.is_some_and(|(left, right)| left.same_repository(right))
+        && images.is_some_and(|(left, right)| names.same_repository(left, right))
 }
 
 /// Every migration in view that gates the workload, of what was attempted the newest of each.
 pub fn pairs_of<'s>(
     state: &'s ClusterState,
     workload: &WorkloadFacts,
-    is_floating: impl Fn(&ImageRef) -> bool,
+    names: &ImageNames,
 ) -> Vec<Pair<'s>> {
     let pair = |migration: &'s MigrationFacts, attempted| {
-        let reason = pair(migration, workload, &is_floating)?;
+        let reason = pair(migration, workload, names)?;
         Some(Pair { migration, reason, attempted })
     };
     let mut pairs: Vec<Pair<'s>> =
         state.migrations().iter().filter_map(|m| pair(m, false)).collect();
     let mut attempts: Vec<(&Attempt, Pair<'s>)> = Vec::new();
-    for sighting in state.attempts().tied_to(workload) {
+    for sighting in state.attempts().tied_to(workload, names) {
         let attempt = sighting.attempt();
         if let Some(found) = pair(&attempt.facts, true) {
             // The newest attempt of a migration speaks for it.
@@ -180,7 +181,9 @@ mod tests {
             ],
             floor: None,
         };
-        pair(&migration, &workload, |image| image.tag_or_latest() == "latest")
+        let latest = crate::domain::glob::Glob::parse("latest").unwrap();
+        let names = ImageNames { floating: vec![latest], aliases: Vec::new() };
+        pair(&migration, &workload, &names)
     }
 
     #[test]
@@ -266,7 +269,7 @@ mod tests {
             images: vec![ImageRef::parse("shop/api:v1").unwrap()],
             floor: None,
         };
-        let pairs = pairs_of(&state, &workload, |_| false);
+        let pairs = pairs_of(&state, &workload, &ImageNames::default());
         let names: Vec<&str> = pairs.iter().map(|pair| pair.migration.key.name.as_str()).collect();
         assert_eq!(names, ["job-new"]);
     }
@@ -286,6 +289,6 @@ mod tests {
             images: vec![ImageRef::parse("myapp/api:v1").unwrap()],
             floor: None,
         };
-        assert_eq!(pair(&migration, &workload, |_| false), None);
+        assert_eq!(pair(&migration, &workload, &ImageNames::default()), None);
     }
 }

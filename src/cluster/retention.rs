@@ -21,6 +21,7 @@ use super::state::WorkloadFacts;
 use crate::domain::gate_override::OverrideKind;
 use crate::domain::image::ImageRef;
 use crate::domain::migration::Migration;
+use crate::domain::names::ImageNames;
 use crate::domain::outcome::Outcome;
 use crate::domain::role::MigrationPhase;
 use scope::{Scope, scopes};
@@ -102,13 +103,26 @@ pub fn prunable<'s>(
     live: &LiveReleases,
     retention: Retention,
 ) -> Vec<&'s Sighting> {
+    prunable_by(attempts, overrides, live, retention, &ImageNames::default(), |_| true)
+}
+
+/// The same where images have further names, and where not everybody's successes count: those that do not never take
+/// the place of those that do.
+pub fn prunable_by<'s>(
+    attempts: &[&'s Sighting],
+    overrides: &[Override],
+    live: &LiveReleases,
+    retention: Retention,
+    names: &ImageNames,
+    counts: impl Fn(&Attempt) -> bool,
+) -> Vec<&'s Sighting> {
     let turns =
         |one: &Override| matches!(one.kind(), OverrideKind::Attest | OverrideKind::Invalidate);
     if overrides.iter().any(turns) {
         return Vec::new();
     }
-    let mut history = History::new(attempts);
-    history.keep_newest(live, retention);
+    let mut history = History::new(attempts, names);
+    history.keep_newest(live, retention, counts);
     history.keep_cornerstones();
     while history.keep_companions() {}
     let mut gone: Vec<&'s Sighting> =
@@ -162,8 +176,9 @@ fn is_success(sighting: &Sighting) -> bool {
 }
 
 impl<'a, 's> History<'a, 's> {
-    fn new(attempts: &'a [&'s Sighting]) -> Self {
-        Self { attempts, kept: vec![false; attempts.len()], scopes: scopes(attempts) }
+    fn new(attempts: &'a [&'s Sighting], names: &ImageNames) -> Self {
+        let scopes = scopes(attempts, names);
+        Self { attempts, kept: vec![false; attempts.len()], scopes }
     }
 
     fn sighting(&self, at: usize) -> Option<&'s Sighting> {
@@ -188,14 +203,22 @@ impl<'a, 's> History<'a, 's> {
     }
 
     /// The newest of each migration, and one success of each release that is live.
-    fn keep_newest(&mut self, live: &LiveReleases, retention: Retention) {
+    fn keep_newest(
+        &mut self,
+        live: &LiveReleases,
+        retention: Retention,
+        counts: impl Fn(&Attempt) -> bool,
+    ) {
         for group in groups(self.attempts).into_values() {
-            let (successes, failures) = split(self.attempts, &group);
+            let (mut successes, failures) = split(self.attempts, &group);
+            let strange = |at: usize| self.attempt(at).is_some_and(|attempt| !counts(attempt));
+            successes.sort_by_key(|at| strange(*at));
             let mut seen: Vec<&Attempt> = Vec::new();
             for (rank, at) in successes.into_iter().enumerate() {
                 let Some(attempt) = self.attempt(at) else { continue };
-                let first_sight =
-                    live.have(attempt) && !seen.iter().any(|known| known.same_release(attempt));
+                let first_sight = live.have(attempt)
+                    && counts(attempt)
+                    && !seen.iter().any(|known| known.same_release(attempt));
                 if first_sight {
                     seen.push(attempt);
                 }

@@ -13,6 +13,7 @@ use crate::domain::manifest::{
     Container, ContainerPlace, IntOrPercent, Metadata, PodSpec, PodTemplate, ServiceManifest,
 };
 use crate::domain::migration::Migration;
+use crate::domain::names::ImageNames;
 use crate::domain::role::Confidence;
 use crate::domain::workload::Workload;
 
@@ -261,6 +262,7 @@ impl ClusterState {
         &'s self,
         facts: &MigrationFacts,
         migration: &Migration,
+        names: &ImageNames,
     ) -> Vec<&'s MigrationFacts> {
         let in_view = self.migrations.iter().zip(&self.identities);
         let same = in_view.filter(|(other, identity)| {
@@ -269,7 +271,7 @@ impl ClusterState {
             *identity == migration
                 && other.key != facts.key
                 && same_release
-                && pairing::same_app(other, facts)
+                && pairing::same_app(other, facts, names)
         });
         same.map(|(other, _)| other).collect()
     }

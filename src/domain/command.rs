@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::runner::sql::{self, Input};
 use super::runner::wrapper::{self, Step};
-use super::runner::{self, Certainty, Program, Verdict, Via};
+use super::runner::{self, Certainty, KnownRunner, Program, Verdict, Via};
 use super::shell::Script;
 use super::waiter::{self, Waiting};
 
@@ -45,8 +45,18 @@ pub struct CommandReading {
 /// `command` and `args` are as in the container. `image_name` is the repository's path without registry,
 /// tag and digest: with an empty `command` the image's entrypoint takes the arguments.
 pub fn read_command(command: &[&str], args: &[&str], image_name: Option<&str>) -> CommandReading {
+    read_command_knowing(&[], command, args, image_name)
+}
+
+/// The same with further programs that change a schema.
+pub fn read_command_knowing(
+    known: &[KnownRunner],
+    command: &[&str],
+    args: &[&str],
+    image_name: Option<&str>,
+) -> CommandReading {
     let line: Vec<&str> = command.iter().chain(args).copied().take(MAX_ARGS).collect();
-    let mut reader = Reader::default();
+    let mut reader = Reader { known, ..Reader::default() };
     if line.is_empty() {
         CommandReading::default()
     } else if command.is_empty() {
@@ -103,12 +113,14 @@ struct Options {
 
 /// Reads commands within commands, within bounds.
 #[derive(Debug, Default)]
-struct Reader {
+struct Reader<'k> {
+    /// Programs that a policy names.
+    known: &'k [KnownRunner],
     nested: usize,
     scripts: usize,
 }
 
-impl Reader {
+impl Reader<'_> {
     /// Arguments of an entrypoint that we may know by its image.
     fn arguments(&mut self, args: &[&str], image_name: Option<&str>) -> CommandReading {
         let Some(first) = args.first() else {
@@ -263,6 +275,9 @@ impl Reader {
     }
 
     fn program(&mut self, program: &Program<'_>, args: &[&str], input: &Input) -> CommandReading {
+        if let Some(verdict) = self.known.iter().find_map(|known| known.read(program, args)) {
+            return verdict.into();
+        }
         let is_target = matches!(program.via, Via::Target(_));
         if let Some(waiter) = waiter::read_verb(program.name, is_target, args) {
             return CommandReading { waiter: Some(waiter), ..CommandReading::default() };

@@ -6,6 +6,7 @@
 mod address;
 mod discovery;
 mod keywords;
+pub mod shown;
 mod url;
 pub mod variables;
 

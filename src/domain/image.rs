@@ -140,6 +140,13 @@ impl ImageRef {
         self.text.get(self.repository.into()..).unwrap_or_default()
     }
 
+    /// The same tag and digest in the repository of this prefix, which begins with a registry, and this rest of a path.
+    pub(super) fn renamed(&self, prefix: &str, rest: &str) -> Option<Self> {
+        let (domain, path) = prefix.split_once('/').unwrap_or((prefix, ""));
+        let path = format!("{path}{rest}");
+        Self::of_parts(domain, path.trim_start_matches('/'), self.tag(), self.digest()).ok()
+    }
+
     /// Whether both name the same repository of the same registry.
     pub fn same_repository(&self, other: &Self) -> bool {
         self.domain == other.domain && self.repository() == other.repository()

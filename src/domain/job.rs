@@ -2,6 +2,7 @@
 
 use super::argocd::Ordering;
 use super::command::{self, CommandReading};
+use super::detection::Detection;
 use super::image::{ImageError, ImageRef};
 use super::keys::{self, AuthorValue};
 use super::manifest::{Container, ContainerPlace, JobManifest, PodSpec};
@@ -29,10 +30,22 @@ pub struct Job<'a> {
 impl<'a> Job<'a> {
     /// Reads a Job and recognises its role.
     pub fn read(manifest: JobManifest<'a>) -> Self {
+        Self::read_by(manifest, &Detection::default())
+    }
+
+    /// The same by what a policy adds.
+    pub fn read_by(manifest: JobManifest<'a>, detection: &Detection) -> Self {
         let ordering = Ordering::read(&manifest.metadata.annotations);
-        let readings = read_commands(&manifest.spec.template.spec);
-        let recognition = role::recognise(&manifest, &ordering, &readings);
+        let readings = read_commands_by(&manifest.spec.template.spec, detection);
+        let recognition = role::recognise(&manifest, &ordering, &readings, detection);
         Self { manifest, ordering, recognition, readings }
+    }
+
+    /// Recognises the role once more, by what a policy adds.
+    pub fn recognise_by(&mut self, detection: &Detection) {
+        self.readings = read_commands_by(&self.manifest.spec.template.spec, detection);
+        self.recognition =
+            role::recognise(&self.manifest, &self.ordering, &self.readings, detection);
     }
 
     /// The pods' specification.
@@ -164,17 +177,18 @@ impl Job<'_> {
 }
 
 /// What a command line without an image behind it does, such as that of a lifecycle hook.
-pub fn read_command_line(command: &[Text<'_>]) -> CommandReading {
+pub fn read_command_line(command: &[Text<'_>], detection: &Detection) -> CommandReading {
     let command: Vec<&str> = command.iter().map(AsRef::as_ref).collect();
-    command::read_command(&command, &[], None)
+    command::read_command_knowing(detection.runners(), &command, &[], None)
 }
 
 /// What each container's command does, init containers first.
-pub fn read_commands(pod: &PodSpec<'_>) -> Vec<Reading> {
-    pod.all_containers().map(|(place, container)| (place, read_container(container))).collect()
+pub fn read_commands_by(pod: &PodSpec<'_>, detection: &Detection) -> Vec<Reading> {
+    let read = |(place, container)| (place, read_container(container, detection));
+    pod.all_containers().map(read).collect()
 }
 
-fn read_container(container: &Container<'_>) -> CommandReading {
+fn read_container(container: &Container<'_>, detection: &Detection) -> CommandReading {
     // The image matters only where its own entry point runs.
     let own_entrypoint = container.command.is_empty() && !container.args.is_empty();
     if container.command.is_empty() && !own_entrypoint {
@@ -184,7 +198,7 @@ fn read_container(container: &Container<'_>) -> CommandReading {
     let args: Vec<&str> = container.args.iter().map(AsRef::as_ref).collect();
     let image = own_entrypoint.then(|| ImageRef::parse(&container.image).ok()).flatten();
     let path = image.as_ref().map(|image| image.path().trim_start_matches("library/"));
-    command::read_command(&command, &args, path)
+    command::read_command_knowing(detection.runners(), &command, &args, path)
 }
 
 /// Beginnings of the names of containers that accompany the app's.

@@ -2,6 +2,7 @@
 
 use super::argocd::{HookPhase, Ordering};
 use super::command::CommandReading;
+use super::detection::Detection;
 use super::keys::{self, AuthorValue};
 use super::manifest::{ContainerPlace, JobManifest};
 use super::runner::{Certainty, Effect, RunnerMatch};
@@ -120,7 +121,12 @@ impl Recognition {
 pub type Reading = (ContainerPlace, CommandReading);
 
 /// Recognises a Job by what its author says, else by what its containers run and where in a sync.
-pub fn recognise(job: &JobManifest<'_>, ordering: &Ordering, readings: &[Reading]) -> Recognition {
+pub fn recognise(
+    job: &JobManifest<'_>,
+    ordering: &Ordering,
+    readings: &[Reading],
+    detection: &Detection,
+) -> Recognition {
     let mut recognition = Recognition {
         role: Role::None,
         confidence: Confidence::Weak,
@@ -142,16 +148,31 @@ pub fn recognise(job: &JobManifest<'_>, ordering: &Ordering, readings: &[Reading
     }
     read_container_key(job, &mut recognition);
     read_phase_key(job, &mut recognition);
-    if read_role_key(job, &mut recognition) || is_never_guessed(job, ordering) {
+    if read_role_key(job, detection, &mut recognition) || is_never_guessed(job, ordering) {
         return recognition;
     }
-    if let Some((_, found)) = runner {
+    let named = detection.job_name(&job.metadata.display_name());
+    let told = match (runner, named) {
+        // What a policy says of a name is as sure as what a table says of a command.
+        (Some((_, found)), _) if found.certainty == Certainty::Certain || named.is_none() => {
+            let certain = found.certainty == Certainty::Certain;
+            Some((certain, format!("runs `{}` ({})", found.command, found.tool)))
+        }
+        (_, Some(glob)) => {
+            Some((true, format!("has a name that the policy lists (`{}`)", glob.as_str())))
+        }
+        _ => None,
+    };
+    if let Some((certain, why)) = told {
         recognition.role = Role::Migration;
         let order = order_before_rollout(ordering);
-        let certain = found.certainty == Certainty::Certain && order.is_some();
-        recognition.confidence = if certain { Confidence::Strong } else { Confidence::Medium };
+        let strong = certain && order.is_some();
+        recognition.confidence = if strong { Confidence::Strong } else { Confidence::Medium };
         let order = order.unwrap_or_else(|| "not ordered before the rollout".to_owned());
-        recognition.reason = format!("runs `{}` ({}), {order}", found.command, found.tool);
+        recognition.reason = format!("{why}, {order}");
+        if recognition.container.is_none() {
+            recognition.container = super::job::only_app_container(&job.spec.template.spec);
+        }
     } else if let Some(hint) = weak_hint(job, readings) {
         recognition.role = Role::Migration;
         recognition.reason = hint;
@@ -174,7 +195,11 @@ fn job_key<'a>(job: &'a JobManifest<'_>, key: &'static str) -> Option<AuthorValu
 }
 
 /// Whether the author's role key decides.
-fn read_role_key(job: &JobManifest<'_>, recognition: &mut Recognition) -> bool {
+fn read_role_key(
+    job: &JobManifest<'_>,
+    detection: &Detection,
+    recognition: &mut Recognition,
+) -> bool {
     let Some(found) = job_key(job, keys::ROLE) else { return false };
     let Some(role) = Role::parse(found.value) else {
         recognition.notices.push(format!(
@@ -184,6 +209,13 @@ fn read_role_key(job: &JobManifest<'_>, recognition: &mut Recognition) -> bool {
         ));
         return false;
     };
+    if role == Role::None && detection.none_is_forbidden() {
+        recognition.notices.push(format!(
+            "{} is `none`, which the policy forbids (roleNone); it is ignored",
+            found.path()
+        ));
+        return false;
+    }
     recognition.role = role;
     recognition.confidence = Confidence::Explicit;
     recognition.reason = format!("is declared `{}: {}`", keys::ROLE, role.name());

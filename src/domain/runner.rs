@@ -2,6 +2,7 @@
 
 mod generic;
 mod images;
+mod listed;
 mod names;
 mod program;
 mod signature;
@@ -12,6 +13,7 @@ pub(super) mod wrapper;
 
 pub(super) use generic::{is_verb, verbs};
 pub(super) use images::{by_options, entrypoint};
+pub use listed::KnownRunner;
 pub(super) use names::listed;
 pub(super) use program::{Program, Via, file_name};
 

@@ -5,6 +5,7 @@ use super::image::ImageRef;
 use super::job::only_app_container;
 use super::keys::{self, AuthorValue};
 use super::manifest::{Container, ContainerPlace, PodSpec, WorkloadManifest};
+use super::names::ImageNames;
 
 /// Kinds of workload that wavegate covers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -92,7 +93,7 @@ impl<'a> Workload<'a> {
 
     /// The container that carries the app's image: the one named by the author, else the one whose
     /// repository is the migration's, else the only one that is no sidecar.
-    pub fn app_container(&self, migration: Option<&ImageRef>) -> AppContainer {
+    pub fn app_container(&self, migration: Option<&ImageRef>, names: &ImageNames) -> AppContainer {
         let Some(pod) = self.pod() else { return AppContainer::None };
         if let Some(key) = self.key(keys::CONTAINER) {
             let named = pod.all_containers().find(|(_, c)| c.name.as_str() == key.value);
@@ -101,7 +102,7 @@ impl<'a> Workload<'a> {
         if let Some(migration) = migration {
             let of_repository = |container: &Container<'_>| {
                 let image = ImageRef::parse(&container.image);
-                image.is_ok_and(|image| image.same_repository(migration))
+                image.is_ok_and(|image| names.same_repository(&image, migration))
             };
             let found = pod.all_containers().filter(|(_, container)| of_repository(container));
             // A regular container before an init container of the same image.

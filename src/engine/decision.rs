@@ -4,6 +4,7 @@ use jiff::Timestamp;
 
 use crate::cluster::{Override, Question};
 use crate::domain::gate_override::OverrideKind;
+use crate::policy::exemption::{Exemption, Standing};
 use crate::policy::{Effect, Finding, Problems, Rule, Severity};
 
 /// What wavegate says about a request.
@@ -121,6 +122,21 @@ impl Decision {
         denials
             .filter(|finding| finding.effect() == Effect::Deny)
             .for_each(|finding| finding.doubt(reason));
+    }
+
+    /// The findings that only warn because somebody exempted them.
+    pub fn exempted(&self) -> impl Iterator<Item = &Finding> {
+        self.findings.iter().filter(|finding| finding.is_exempted())
+    }
+
+    /// Applies exemptions to what would deny. One that has ended is only noted.
+    pub(super) fn exempt<'e>(&mut self, find: impl Fn(&str) -> Option<(&'e Exemption, Standing)>) {
+        let denials = self.findings.iter_mut().filter(|finding| finding.effect() == Effect::Deny);
+        for denial in denials {
+            if let Some(found) = find(denial.code()) {
+                denial.exempt(found.into());
+            }
+        }
     }
 
     /// Turns the denials found so far into warnings.

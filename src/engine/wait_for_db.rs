@@ -9,6 +9,7 @@ mod container;
 use serde_json::{Map, Value, json};
 
 use crate::domain::database::Target;
+use crate::domain::database::shown::{self, NotShown, is_credential};
 use crate::domain::database::variables::{HOSTS, URLS};
 use crate::domain::job::Job;
 use crate::domain::keys;
@@ -57,7 +58,7 @@ pub fn plan(job: &Job<'_>, policy: &Policy) -> Injection {
             "it has several containers; name the migration's in wavegate.dev/container",
         );
     };
-    let source = match Source::of(job, migration) {
+    let source = match Source::of(job, migration, policy.waiter.database.as_deref()) {
         Ok(source) => source,
         Err(reason) => return Injection::Skip(reason),
     };
@@ -70,7 +71,7 @@ pub fn plan(job: &Job<'_>, policy: &Policy) -> Injection {
     let index = sidecars.take_while(|c| c.restart_policy.as_deref() == Some("Always")).count();
     if index == 0 && source.is_local() {
         return Injection::Skip(
-            "wavegate.dev/database names the pod itself, where nothing listens before it runs",
+            "its database is the pod itself, where nothing listens before it runs",
         );
     }
     Injection::Add { container: container::build(job, name, source, &policy.waiter), name, index }
@@ -78,7 +79,7 @@ pub fn plan(job: &Job<'_>, policy: &Policy) -> Injection {
 
 /// Where the container finds out which database it waits for.
 enum Source<'j> {
-    /// The Job names it in `wavegate.dev/database`.
+    /// The Job names it in `wavegate.dev/database`, or the policy does.
     Named(&'j str),
     /// In variables of the migration.
     Variables {
@@ -105,10 +106,17 @@ impl<'j> Source<'j> {
         }
     }
 
-    fn of(job: &'j Job<'_>, migration: &Container<'_>) -> Result<Self, &'static str> {
+    fn of(
+        job: &'j Job<'_>,
+        migration: &Container<'_>,
+        database: Option<&'j str>,
+    ) -> Result<Self, &'static str> {
         if let Some(key) = job.key(keys::DATABASE) {
             check_address(key.value)?;
             return Ok(Self::Named(key.value));
+        }
+        if let Some(database) = database {
+            return Ok(Self::Named(database));
         }
         let mut variables = migration.variables();
         // The file behind such a variable is written by an init container that runs after this one.
@@ -137,21 +145,15 @@ impl<'j> Source<'j> {
     }
 }
 
-/// Whether a text may stand for a database without giving a password away: the key is readable by anybody
-/// who may read the Job. What names no server is refused here, since the waiter fails on a target it was given.
+/// The key is readable by anybody who may read the Job. What names no server is refused here, since the waiter fails on
+/// a target it was given.
 fn check_address(text: &str) -> Result<(), &'static str> {
-    let parameters = text.split_once(['?', ';']).map(|(_, rest)| rest.to_ascii_lowercase());
-    let mut names = parameters.iter().flat_map(|rest| rest.split(['&', ';']));
-    let is_secret = |name: &str| is_credential(name.split('=').next().unwrap_or_default());
-    if text.contains('@') || names.any(is_secret) {
-        return Err(
-            "wavegate.dev/database holds credentials; write host:port or a URL without them",
-        );
-    }
-    if text.contains(char::is_whitespace) || !text.contains(':') || Target::parse(text).is_err() {
-        return Err("wavegate.dev/database is neither host:port nor the URL of a server");
-    }
-    Ok(())
+    shown::check(text).map_err(|error| match error {
+        NotShown::Credentials => {
+            "wavegate.dev/database holds credentials; write host:port or a URL without them"
+        }
+        NotShown::NoServer => "wavegate.dev/database is neither host:port nor the URL of a server",
+    })
 }
 
 /// The named variables, and those that their values refer to as `$(NAME)`. References that name a credential
@@ -180,17 +182,6 @@ fn copied(variables: &[EnvVar<'_>], wanted: &[&str]) -> Vec<Value> {
 /// Names in `$(NAME)`.
 fn references(value: &str) -> impl Iterator<Item = &str> {
     value.split("$(").skip(1).filter_map(|rest| rest.split_once(')')).map(|(name, _)| name)
-}
-
-/// By a whole word of the name: `KEYCLOAK_DB_HOST` holds no key.
-fn is_credential(name: &str) -> bool {
-    const WORDS: [&str; 9] =
-        ["pass", "passwd", "password", "pwd", "secret", "token", "key", "user", "username"];
-    let name = name.to_ascii_lowercase();
-    let mut words = name.split(|c: char| !c.is_ascii_alphanumeric());
-    words.any(|word| {
-        WORDS.contains(&word) || ["password", "secret"].iter().any(|w| word.ends_with(w))
-    })
 }
 
 fn variable_json(variable: &EnvVar<'_>) -> Value {

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::exemption::{Exempted, Standing};
 use super::rule::Rule;
 
 /// What a finding does to the request.
@@ -92,11 +93,12 @@ pub struct Finding {
     effect: Effect,
     problem: Problem,
     gate: bool,
+    exempted: Option<Exempted>,
 }
 
 impl Finding {
     pub(crate) fn new(rule: &'static Rule, effect: Effect, problem: Problem) -> Self {
-        Self { rule, effect, problem, gate: false }
+        Self { rule, effect, problem, gate: false, exempted: None }
     }
 
     /// A finding about what has happened, which a dry run must not be refused for.
@@ -143,6 +145,25 @@ impl Finding {
     /// What to write instead.
     pub fn help(&self) -> &str {
         &self.problem.help
+    }
+
+    /// The exemption that speaks of it, which holds or has ended.
+    pub fn exempted(&self) -> Option<&Exempted> {
+        self.exempted.as_ref()
+    }
+
+    /// Whether it only warns because somebody exempted it.
+    pub fn is_exempted(&self) -> bool {
+        self.exempted.as_ref().is_some_and(|exempted| exempted.standing != Standing::Expired)
+    }
+
+    /// Notes an exemption that speaks of it; one that holds makes it a warning.
+    pub(crate) fn exempt(&mut self, exempted: Exempted) {
+        self.problem.message = format!("{} ({exempted})", self.problem.message);
+        if exempted.standing != Standing::Expired {
+            self.effect = Effect::Warn;
+        }
+        self.exempted = Some(exempted);
     }
 
     pub(crate) fn soften(&mut self) {

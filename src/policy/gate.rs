@@ -167,7 +167,7 @@ fn gate<'s, 'w>(
     let attempts = if is_sure { sure } else { likely };
     (!attempts.is_empty()).then(|| {
         let overrides = overriding::of_change(facts, old.as_ref(), state, policy, now);
-        let evidence = Evidence::new(attempts, overrides.clone());
+        let evidence = Evidence::new(attempts, overrides.clone(), policy);
         Gate { change, state, policy, now, evidence, overrides, sure: is_sure }
     })
 }
@@ -188,9 +188,9 @@ fn paired<'f, 's>(
 ) -> (Vec<&'s Sighting>, Vec<&'s Sighting>) {
     let mut found: Vec<(&'s Sighting, bool)> = Vec::new();
     for side in sides {
-        for sighting in state.attempts().tied_to(side) {
+        for sighting in state.attempts().tied_to(side, &policy.names) {
             let facts = &sighting.attempt().facts;
-            let Some(reason) = pairing::pair(facts, side, |image| policy.is_floating(image)) else {
+            let Some(reason) = pairing::pair(facts, side, &policy.names) else {
                 continue;
             };
             let sure = reason.is_sure();

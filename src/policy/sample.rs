@@ -135,7 +135,7 @@ pub(crate) fn bundle(
         policy: &policy,
         state: &state,
         namespace: "shop",
-        pairs: pairing::pairs_of(&state, &facts, |image| policy.is_floating(image)),
+        pairs: pairing::pairs_of(&state, &facts, &policy.names),
         standing: Standing::OptedIn,
         stamps: None,
     };

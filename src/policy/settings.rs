@@ -6,8 +6,14 @@ use std::time::Duration;
 
 use jiff::SignedDuration;
 
+use super::exemption::Exemption;
 use super::rule::{Code, Rule, Severity};
+use crate::cluster::Attempt;
+use crate::cluster::retention::Retention;
+use crate::domain::detection::Detection;
+use crate::domain::glob::Glob;
 use crate::domain::image::ImageRef;
+use crate::domain::names::ImageNames;
 
 /// When the mutating webhook adds a waiter to migration Jobs that have none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,6 +31,8 @@ pub enum Inject {
 pub enum Ordering {
     /// Argo CD's hooks and waves, with Helm's hooks as Argo CD reads them.
     ArgoCd,
+    /// Helm alone: its hooks count, and annotations of Argo CD's say nothing.
+    Helm,
     /// A pipeline outside the cluster: rules about hooks and waves are silent.
     External,
 }
@@ -66,6 +74,8 @@ pub struct Waiter {
     pub cpu: String,
     /// Memory request and limit.
     pub memory: String,
+    /// The database of migrations that name none in `wavegate.dev/database`: `host:port` or a URL without credentials.
+    pub database: Option<String>,
 }
 
 /// The form of the injected container that a policy comes to.
@@ -105,6 +115,7 @@ impl Default for Waiter {
             timeout: Duration::from_mins(1),
             cpu: "20m".to_owned(),
             memory: "32Mi".to_owned(),
+            database: None,
         }
     }
 }
@@ -115,8 +126,22 @@ pub struct Policy {
     severities: BTreeMap<Code, Severity>,
     /// Accepted `activeDeadlineSeconds`.
     pub deadline_seconds: RangeInclusive<i64>,
-    /// Tags that move, besides an absent one.
-    pub floating_tags: Vec<String>,
+    /// Which tags move, and which registries hold copies.
+    pub names: ImageNames,
+    /// What is added to how migrations are recognised.
+    pub detection: Detection,
+    /// Names of workloads that may only run once, and so have no rolling update.
+    pub singletons: Vec<Glob>,
+    /// Names of workloads that have no readiness probe by design.
+    pub without_probes: Vec<Glob>,
+    /// Users whose Jobs count as evidence; all where none is listed.
+    pub creators: Vec<Glob>,
+    /// How many records are kept of each migration.
+    pub retention: Retention,
+    /// Longest time for which a person may let a release through.
+    pub longest_bypass: SignedDuration,
+    /// Findings that do not deny for a while, in the namespace that this policy is for.
+    pub exemptions: Vec<Exemption>,
     /// Shortest `ttlSecondsAfterFinished` that leaves time to read the evidence.
     pub minimum_ttl_seconds: i64,
     /// Waves that a `PreSync` migration may carry.
@@ -133,8 +158,6 @@ pub struct Policy {
     pub first_install_denies: bool,
     /// How long an app is known to migrate after its last attempt.
     pub known_for: SignedDuration,
-    /// How long a `GateOverride` of kind Bypass counts at most.
-    pub longest_bypass: SignedDuration,
     /// Failures of one migration for one release after which a further attempt is warned of.
     pub failures_before_warning: usize,
     /// Namespace of the environment in which a release must have been proven before.
@@ -155,7 +178,17 @@ impl Default for Policy {
         Self {
             severities: BTreeMap::new(),
             deadline_seconds: 30..=86_400,
-            floating_tags: floating.map(str::to_owned).to_vec(),
+            names: ImageNames {
+                floating: floating.iter().filter_map(|tag| Glob::parse(tag).ok()).collect(),
+                aliases: Vec::new(),
+            },
+            detection: Detection::default(),
+            singletons: Vec::new(),
+            without_probes: Vec::new(),
+            creators: Vec::new(),
+            retention: Retention::default(),
+            longest_bypass: SignedDuration::from_hours(24),
+            exemptions: Vec::new(),
             minimum_ttl_seconds: 600,
             highest_pre_sync_wave: 0,
             lowest_post_sync_wave: 0,
@@ -164,7 +197,6 @@ impl Default for Policy {
             on_unknown: OnUnknown::Deny,
             first_install_denies: false,
             known_for: SignedDuration::from_hours(180 * 24),
-            longest_bypass: SignedDuration::from_hours(24),
             failures_before_warning: 2,
             upstream: None,
             denied_dry_runs: Vec::new(),
@@ -188,9 +220,28 @@ impl Policy {
 
     /// Whether an image's tag moves. A digest never does.
     pub fn is_floating(&self, image: &ImageRef) -> bool {
-        image.digest().is_none()
-            && image
-                .tag()
-                .is_none_or(|tag| self.floating_tags.iter().any(|floating| floating == tag))
+        self.names.is_floating(image)
+    }
+
+    /// Whether an explicit wave means anything that it could contradict.
+    pub fn reads_waves(&self) -> bool {
+        self.ordering != Ordering::Helm
+    }
+
+    /// Whether a workload of this name may only run once.
+    pub fn is_singleton(&self, name: &str) -> bool {
+        self.singletons.iter().any(|glob| glob.matches(name))
+    }
+
+    /// Whether a workload of this name has no readiness probe by design.
+    pub fn is_without_probes(&self, name: &str) -> bool {
+        self.without_probes.iter().any(|glob| glob.matches(name))
+    }
+
+    /// Whether an attempt is of somebody whose Jobs count as evidence. One whose creator is not known is not, where
+    /// creators are listed.
+    pub fn trusts(&self, attempt: &Attempt) -> bool {
+        let by = |creator: &str| self.creators.iter().any(|glob| glob.matches(creator));
+        self.creators.is_empty() || attempt.creator.as_ref().is_some_and(|creator| by(creator))
     }
 }

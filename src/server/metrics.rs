@@ -5,6 +5,7 @@
 mod certificates;
 mod decisions;
 mod labels;
+mod policy;
 mod watch;
 
 use std::fmt;
@@ -29,6 +30,7 @@ use labels::{
     OverrideLabels, OverrideUseLabels, RefusalLabels, ReloadLabels, RequestLabels, StatusClass,
 };
 pub(super) use labels::{HandshakeFailure, RefusalReason, ReloadResult};
+pub use policy::PolicyMetrics;
 pub use watch::{EventResult, NamespaceMode, RecordWrite, WatchMetrics, Watched};
 
 /// Upper bounds in seconds. A decision takes microseconds; the API server gives up after its timeout of
@@ -49,6 +51,7 @@ pub struct Metrics {
     validate_enforce: EndpointMetrics,
     validate_warn: EndpointMetrics,
     unknown_mode: EndpointMetrics,
+    validate_policy: EndpointMetrics,
     requests: Family<RequestLabels, Counter>,
     in_flight: Gauge,
     connections: Gauge,
@@ -65,6 +68,7 @@ pub struct Metrics {
     overrides_used: Family<OverrideUseLabels, Counter>,
     watch: WatchMetrics,
     certificates: CertificateMetrics,
+    policy: PolicyMetrics,
 }
 
 /// The resolved counters of one endpoint.
@@ -108,6 +112,7 @@ impl Metrics {
             validate_enforce: resolve(Endpoint::ValidateEnforce),
             validate_warn: resolve(Endpoint::ValidateWarn),
             unknown_mode: resolve(Endpoint::UnknownMode),
+            validate_policy: resolve(Endpoint::ValidatePolicy),
             requests: requests.clone(),
             in_flight: Gauge::default(),
             connections: Gauge::default(),
@@ -124,6 +129,7 @@ impl Metrics {
             overrides_used: Family::default(),
             watch: WatchMetrics::default(),
             certificates: CertificateMetrics::default(),
+            policy: PolicyMetrics::default(),
             registry: Registry::default(),
         };
         metrics.create_closed_series();
@@ -217,6 +223,7 @@ impl Metrics {
         );
         self.watch.register(registry);
         self.certificates.register(registry);
+        self.policy.register(registry);
     }
 
     /// What the watchers and the recorder count.
@@ -227,6 +234,11 @@ impl Metrics {
     /// What the keeping of certificates counts.
     pub const fn certificates(&self) -> &CertificateMetrics {
         &self.certificates
+    }
+
+    /// What is counted of the policy.
+    pub const fn policy(&self) -> &PolicyMetrics {
+        &self.policy
     }
 
     /// A finding of a decision. `code` is a rule's code such as `WG101`, never text from a request.
@@ -267,6 +279,7 @@ impl Metrics {
             Endpoint::ValidateEnforce => &self.validate_enforce,
             Endpoint::ValidateWarn => &self.validate_warn,
             Endpoint::UnknownMode => &self.unknown_mode,
+            Endpoint::ValidatePolicy => &self.validate_policy,
         }
     }
 

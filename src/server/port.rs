@@ -27,7 +27,7 @@ use super::{Decide, Timeouts};
 /// seldom that short.
 const READ_AHEAD_BYTES: usize = 16 * 1024;
 
-/// The webhook port: TLS, and the four endpoints.
+/// The webhook port: TLS, and the endpoints.
 pub(super) struct WebhookPort<D> {
     pub(super) router: Router<D>,
     pub(super) tls: Arc<CurrentTls>,

@@ -25,6 +25,13 @@ impl Readiness {
         self.waiting().insert(what, reason.into());
     }
 
+    /// Says why a condition that is still waited for does not hold yet.
+    pub fn hold(&self, what: &'static str, reason: &str) {
+        if let Some(told) = self.waiting().get_mut(what) {
+            reason.clone_into(told);
+        }
+    }
+
     /// The condition holds. Does nothing where it was not waited for.
     pub fn met(&self, what: &'static str) {
         self.waiting().remove(what);

@@ -4,6 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Instant;
 
+use arc_swap::ArcSwap;
 use jiff::Timestamp;
 
 use super::Step;
@@ -11,12 +12,13 @@ use super::announce::{Announce, Occurrence, Reason, Regarding};
 use super::live::{Live, LiveReading, Unread};
 use super::metrics::{self, Metrics};
 use crate::admission::{
-    Admission, Identity, answer_broken, answer_mutation, answer_unknown_mode, answer_validation,
-    decode, denial_message, identity_of, uid_of, warnings_line,
+    Admission, Identity, PolicyReview, answer_broken, answer_mutation, answer_policy,
+    answer_unknown_mode, answer_validation, decode, denial_message, identity_of, review_policy,
+    uid_of, warnings_line,
 };
 use crate::cluster::{ClusterState, Question, Reading};
 use crate::engine::{Decision, Mode, Mutation, OverrideUse, evaluate, mutate};
-use crate::policy::{Effect, Finding, Policy};
+use crate::policy::{Effect, Finding, Policies, Policy};
 
 /// What a webhook configuration calls. The mode is in the path, so that the server needs no look-up of
 /// the namespace.
@@ -32,16 +34,19 @@ pub enum Endpoint {
     ValidateWarn,
     /// `/validate/unknown-mode`: says that a namespace's mode does not exist, and judges nothing.
     UnknownMode,
+    /// `/validate/policy`: wavegate's own configuration.
+    ValidatePolicy,
 }
 
 impl Endpoint {
     /// Every endpoint, in the order in which the documentation lists them.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Mutate,
         Self::MutateWarn,
         Self::ValidateEnforce,
         Self::ValidateWarn,
         Self::UnknownMode,
+        Self::ValidatePolicy,
     ];
 
     /// The path, as a webhook configuration names it.
@@ -52,6 +57,7 @@ impl Endpoint {
             Self::ValidateEnforce => "/validate/enforce",
             Self::ValidateWarn => "/validate/warn",
             Self::UnknownMode => "/validate/unknown-mode",
+            Self::ValidatePolicy => "/validate/policy",
         }
     }
 
@@ -63,6 +69,7 @@ impl Endpoint {
             Self::ValidateEnforce => "validate_enforce",
             Self::ValidateWarn => "validate_warn",
             Self::UnknownMode => "unknown_mode",
+            Self::ValidatePolicy => "validate_policy",
         }
     }
 
@@ -94,7 +101,9 @@ pub struct Answer {
 
 /// Decides about admission requests.
 pub struct Webhook {
-    policy: Policy,
+    policies: SharedPolicies,
+    /// What a policy that says nothing comes to.
+    base: Policy,
     cluster: Cluster,
     metrics: Arc<Metrics>,
 }
@@ -109,6 +118,9 @@ pub struct Cluster {
     /// Who tells the cluster of refusals and warnings; `None` where wavegate runs without a cluster.
     pub announce: Option<Arc<dyn Announce>>,
 }
+
+/// The settings in force, replaced as a whole where the policy changes.
+pub type SharedPolicies = Arc<ArcSwap<Policies>>;
 
 /// The cluster's state, filled by watchers and read by decisions.
 pub type SharedState = Arc<RwLock<ClusterState>>;
@@ -138,7 +150,13 @@ impl Verdict {
 impl Webhook {
     /// A webhook with this policy that counts its findings in these metrics.
     pub fn new(policy: Policy, cluster: Cluster, metrics: Arc<Metrics>) -> Self {
-        Self { policy, cluster, metrics }
+        Self::following(Arc::new(ArcSwap::from_pointee(policy.into())), cluster, metrics)
+    }
+
+    /// A webhook that decides by whatever settings are in force.
+    pub fn following(policies: SharedPolicies, cluster: Cluster, metrics: Arc<Metrics>) -> Self {
+        let base = policies.load().cluster().clone();
+        Self { policies, base, cluster, metrics }
     }
 
     /// Answers one review, or says what must be asked first. A body without a uid is answered with 400, everything
@@ -182,7 +200,7 @@ impl Webhook {
         told: Option<Result<Reading, Unread>>,
     ) -> Step {
         let started = Instant::now();
-        let admission = match decode(body) {
+        let mut admission = match decode(body) {
             Ok(admission) => admission,
             Err(error) => {
                 let reason = error.to_string();
@@ -190,19 +208,24 @@ impl Webhook {
                 return Answer::text(400, &reason).into();
             }
         };
-        let verdict = if endpoint.mutates() {
-            mutated(&admission, &mutate(&admission, &self.policy, endpoint.mode()))
+        let policies = self.policies.load();
+        let policy = policies.of(&admission.namespace);
+        admission.detect(&policy.detection);
+        let verdict = if endpoint == Endpoint::ValidatePolicy {
+            configured(&admission, &review_policy(&admission, &self.base, Timestamp::now()))
         } else if endpoint == Endpoint::UnknownMode {
             Verdict::of_unknown_mode(&admission)
+        } else if endpoint.mutates() {
+            mutated(&admission, &mutate(&admission, policy, endpoint.mode()))
         } else {
-            let mut decision = self.evaluate(endpoint, &admission, told);
+            let mut decision = self.evaluate(endpoint, &admission, policy, told);
             if let Some(question) = decision.question.take()
                 && self.cluster.live.is_some()
             {
                 return Step::Ask(question);
             }
-            self.announce(endpoint, &admission, &decision, body);
-            self.validated(endpoint, &admission, &decision)
+            self.announce(endpoint, &admission, policy, &decision, body);
+            self.validated(endpoint, &admission, policy, &decision)
         };
         log(endpoint, &admission, &verdict, started);
         Answer::review(verdict.body).into()
@@ -213,12 +236,13 @@ impl Webhook {
         &self,
         endpoint: Endpoint,
         admission: &Admission<'_>,
+        policy: &Policy,
         told: Option<Result<Reading, Unread>>,
     ) -> Decision {
         let now = Timestamp::now();
         let state = self.cluster.state.read().unwrap_or_else(PoisonError::into_inner);
         let told = match told {
-            None => return evaluate(admission, &state, &self.policy, endpoint.mode(), now),
+            None => return evaluate(admission, &state, policy, endpoint.mode(), now),
             Some(Ok(reading)) => state.confirmed(&admission.namespace, reading),
             Some(Err(unread)) => {
                 self.metrics.unread();
@@ -226,7 +250,7 @@ impl Webhook {
             }
         };
         drop(state);
-        evaluate(admission, &told, &self.policy, endpoint.mode(), now)
+        evaluate(admission, &told, policy, endpoint.mode(), now)
     }
 
     /// The answer after a panic. Mutation fails open: what it did not do, validation reports.
@@ -243,11 +267,12 @@ impl Webhook {
         &self,
         endpoint: Endpoint,
         admission: &Admission<'_>,
+        policy: &Policy,
         decision: &Decision,
     ) -> Verdict {
         self.count(endpoint, admission, decision);
         Verdict {
-            body: answer_validation(admission, decision, &self.policy),
+            body: answer_validation(admission, decision, policy),
             outcome: if decision.is_allowed() { "allowed" } else { "denied" },
             denied: codes(decision.denials()),
             warned: codes(decision.warnings()),
@@ -260,6 +285,7 @@ impl Webhook {
         &self,
         endpoint: Endpoint,
         admission: &Admission<'_>,
+        policy: &Policy,
         decision: &Decision,
         body: &[u8],
     ) {
@@ -268,7 +294,7 @@ impl Webhook {
         };
         let warned = endpoint.mode() == Mode::Warn && decision.warnings().next().is_some();
         let (reason, note) = if !decision.is_allowed() {
-            (Reason::Denied, denial_message(admission, decision, &self.policy))
+            (Reason::Denied, denial_message(admission, decision, policy))
         } else if !decision.overrides_used().is_empty() {
             (Reason::Overridden, overrides_line(admission, decision))
         } else if warned {
@@ -305,6 +331,10 @@ impl Webhook {
         for used in decision.overrides_used() {
             self.metrics.override_used(used.kind);
         }
+        // A dry run uses nothing up.
+        for finding in decision.exempted().filter(|_| !admission.dry_run) {
+            self.metrics.policy().exempted(finding.code());
+        }
     }
 }
 
@@ -313,7 +343,9 @@ impl Endpoint {
     pub const fn mode(self) -> Mode {
         match self {
             Self::Mutate | Self::ValidateEnforce => Mode::Enforce,
-            Self::MutateWarn | Self::ValidateWarn | Self::UnknownMode => Mode::Warn,
+            Self::MutateWarn | Self::ValidateWarn | Self::UnknownMode | Self::ValidatePolicy => {
+                Mode::Warn
+            }
         }
     }
 
@@ -350,6 +382,17 @@ fn mutated(admission: &Admission<'_>, mutation: &Mutation) -> Verdict {
 fn overrides_line(admission: &Admission<'_>, decision: &Decision) -> String {
     let used: Vec<String> = decision.overrides_used().iter().map(OverrideUse::notice).collect();
     format!("{} (asked by {})", used.join("; "), admission.username)
+}
+
+fn configured(admission: &Admission<'_>, review: &PolicyReview) -> Verdict {
+    let paths: Vec<&str> = review.errors.iter().map(|error| error.path.as_str()).collect();
+    Verdict {
+        body: answer_policy(admission, review),
+        outcome: if paths.is_empty() { "allowed" } else { "denied" },
+        denied: paths.join(","),
+        warned: String::new(),
+        overrides: String::new(),
+    }
 }
 
 fn codes<'f>(findings: impl Iterator<Item = &'f Finding>) -> String {
@@ -406,7 +449,7 @@ mod tests {
             assert!(said.contains("not your fault"), "{endpoint:?}: {said}");
         }
         assert_eq!(webhook.broken(Endpoint::Mutate, b"{}").status, 400);
-        assert!(webhook.metrics.encode().unwrap().contains("wavegate_panics_total 6"));
+        assert!(webhook.metrics.encode().unwrap().contains("wavegate_panics_total 7"));
     }
 
     /// Where there is nobody to ask, what needs asking is not judged: a contract is let through, never refused for ever.

@@ -9,6 +9,7 @@ use serde::Deserialize;
 use super::stored::{Kind, Stored};
 use crate::cluster::{Attempt, ClusterState, Gone, Override};
 use crate::domain::record::{RecordSpec, RecordStatus};
+use crate::server::webhook::SharedPolicies;
 
 /// Identity of an attempt: its namespace and the UID of its Job.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -27,6 +28,7 @@ impl AttemptKey {
 #[derive(Debug)]
 pub(super) struct Feed {
     kind: Source,
+    policies: SharedPolicies,
     /// What the listing in progress has brought so far: UIDs of Jobs, or overrides as `namespace/name`.
     listed: HashSet<String>,
     /// Objects that could not be read, as far as that was said.
@@ -97,8 +99,8 @@ pub(super) fn attempt_of_record(stored: &Stored) -> Result<Attempt, serde_json::
 }
 
 impl Feed {
-    pub(super) fn new(kind: Source) -> Self {
-        Self { kind, listed: HashSet::new(), unreadable: HashSet::new() }
+    pub(super) fn new(kind: Source, policies: SharedPolicies) -> Self {
+        Self { kind, policies, listed: HashSet::new(), unreadable: HashSet::new() }
     }
 
     /// Applies one event of the watch.
@@ -138,7 +140,10 @@ impl Feed {
 
     fn observe(&mut self, object: &Stored, state: &mut ClusterState) -> Told {
         let attempt = match self.kind {
-            Source::Jobs => Attempt::of_job(object.json()),
+            Source::Jobs => {
+                let policies = self.policies.load();
+                Attempt::of_job_by(object.json(), &policies.of(object.namespace()).detection)
+            }
             Source::Records => attempt_of_record(object).map(Some).map_err(Into::into),
             Source::Overrides => return self.observe_override(object, state),
         };
@@ -252,7 +257,7 @@ mod tests {
     fn a_job_deleted_in_a_gap_is_told_from_one_whose_deletion_was_seen() {
         use Event::{Apply, Delete, Init, InitApply, InitDone};
         use Source::{Jobs, Records};
-        let mut feeds = [Feed::new(Jobs), Feed::new(Records)];
+        let mut feeds = [Jobs, Records].map(|source| Feed::new(source, SharedPolicies::default()));
         let mut state = ClusterState::default();
         play(
             &mut feeds,
@@ -293,7 +298,10 @@ mod tests {
 
     #[test]
     fn a_listing_in_pages_that_breaks_off_forgets_nothing() {
-        let mut feeds = [Feed::new(Source::Jobs), Feed::new(Source::Records)];
+        let mut feeds = [
+            Feed::new(Source::Jobs, SharedPolicies::default()),
+            Feed::new(Source::Records, SharedPolicies::default()),
+        ];
         let mut state = ClusterState::default();
         let jobs = |event| (Source::Jobs, event);
         play(
@@ -327,7 +335,10 @@ mod tests {
                 json!({"metadata": {"name": "a", "namespace": "shop"}, "spec": {"app": 7}}),
             ),
         ] {
-            let mut feeds = [Feed::new(Source::Jobs), Feed::new(Source::Records)];
+            let mut feeds = [
+                Feed::new(Source::Jobs, SharedPolicies::default()),
+                Feed::new(Source::Records, SharedPolicies::default()),
+            ];
             let mut state = ClusterState::default();
             play(
                 &mut feeds,

@@ -17,6 +17,7 @@ use super::stored::Stored;
 use super::trouble;
 use crate::domain::keys;
 use crate::server::metrics::Watched;
+use crate::server::webhook::SharedPolicies;
 use crate::server::{Metrics, Readiness};
 
 /// Objects in one page of a listing: what a listing takes of memory beside what is kept.
@@ -34,6 +35,7 @@ const LONGEST_DELAY: Duration = Duration::from_secs(10);
 pub(super) struct Follow {
     pub(super) client: Client,
     pub(super) known: Known,
+    pub(super) policies: SharedPolicies,
     pub(super) metrics: Arc<Metrics>,
     pub(super) readiness: Arc<Readiness>,
     /// Attempts that something was told about.
@@ -100,7 +102,7 @@ impl Follow {
     pub(super) async fn run(self, source: Source) {
         let api = Api::<Stored>::all_with(self.client.clone(), &source.kind().resource());
         let mut events = pin!(watcher(api, source.config()));
-        let mut feed = Feed::new(source);
+        let mut feed = Feed::new(source, Arc::clone(&self.policies));
         let mut backoff = Backoff::up_to(LONGEST_DELAY);
         let mut said = String::new();
         while let Some(event) = events.next().await {

@@ -18,6 +18,7 @@ use crate::cluster::{
     Attempt, Attempts, ObjectKey, Override, Question, Reading, Reference, ReferenceKind,
 };
 use crate::server::live::{Live, LiveReading, Unread};
+use crate::server::webhook::SharedPolicies;
 use objects::{ControllerRevision, ReplicaSet, Running};
 
 /// The API server waits for our answer for three seconds, and the decision itself takes none.
@@ -35,6 +36,7 @@ pub(super) struct History {
 pub struct LiveReader {
     client: Client,
     bound: Duration,
+    policies: SharedPolicies,
 }
 
 impl fmt::Debug for LiveReader {
@@ -56,13 +58,13 @@ impl Live for LiveReader {
 
 impl LiveReader {
     /// `client` must not repeat requests by itself: there is no time for that.
-    pub(super) const fn new(client: Client) -> Self {
-        Self::within(client, BOUND)
+    pub(super) const fn new(client: Client, policies: SharedPolicies) -> Self {
+        Self::within(client, BOUND, policies)
     }
 
     /// A reader for whom no API server waits, but a person.
-    pub const fn within(client: Client, bound: Duration) -> Self {
-        Self { client, bound }
+    pub const fn within(client: Client, bound: Duration, policies: SharedPolicies) -> Self {
+        Self { client, bound, policies }
     }
 
     async fn answer(&self, question: Question) -> Result<Reading, Unread> {
@@ -89,7 +91,7 @@ impl LiveReader {
         };
         Ok(Reading {
             // What cannot be read proves nothing, and the watch has counted it.
-            jobs: jobs.iter().filter_map(|job| Attempt::of_job(job.json()).ok()?).collect(),
+            jobs: self.attempts(&jobs, &namespace),
             records: records.iter().filter_map(|record| attempt_of_record(record).ok()).collect(),
             overrides: overrides_of(&overrides),
             revisions: revisions_of.map(of_owner).unwrap_or_default(),
@@ -116,10 +118,16 @@ impl LiveReader {
         let mut attempts = Attempts::default();
         attempts.replace_namespace(
             namespace,
-            jobs.iter().filter_map(|job| Attempt::of_job(job.json()).ok()?).collect(),
+            self.attempts(&jobs, namespace),
             records.iter().filter_map(|record| attempt_of_record(record).ok()).collect(),
         );
         Ok(History { attempts, overrides: overrides_of(&overrides), live })
+    }
+
+    fn attempts(&self, jobs: &[Stored], namespace: &str) -> Vec<Attempt> {
+        let policies = self.policies.load();
+        let detection = &policies.of(namespace).detection;
+        jobs.iter().filter_map(|job| Attempt::of_job_by(job.json(), detection).ok()?).collect()
     }
 
     async fn list(&self, kind: Kind, namespace: &str) -> Result<Vec<Stored>, Unread> {

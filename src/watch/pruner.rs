@@ -15,10 +15,11 @@ use super::lease::Claim;
 use super::live::{History, LiveReader};
 use super::stored::{Kind, Stored};
 use super::trouble;
-use crate::cluster::Sighting;
-use crate::cluster::retention::{Retention, may_prune, prunable};
+use crate::cluster::retention::{Retention, may_prune, prunable_by};
+use crate::cluster::{Attempt, Sighting};
 use crate::server::Metrics;
 use crate::server::metrics::RecordWrite;
+use crate::server::webhook::SharedPolicies;
 
 /// How long reading a namespace and removing its records may take.
 const BOUND: Duration = Duration::from_mins(1);
@@ -31,7 +32,7 @@ pub(super) struct Pruner {
     pub(super) known: Known,
     pub(super) metrics: Arc<Metrics>,
     pub(super) listings: watch::Receiver<Listings>,
-    pub(super) retention: Retention,
+    pub(super) policies: SharedPolicies,
     pub(super) every: Duration,
 }
 
@@ -67,8 +68,12 @@ impl Pruner {
         let state = self.known.read();
         let of = |s: &Sighting| s.attempt().facts.key.namespace.clone();
         let mut namespaces: BTreeSet<String> = state.attempts().iter().map(of).collect();
-        namespaces.retain(|ns| may_prune(state.attempts().of_namespace(ns), self.retention));
+        namespaces.retain(|ns| may_prune(state.attempts().of_namespace(ns), self.retention(ns)));
         namespaces
+    }
+
+    fn retention(&self, namespace: &str) -> Retention {
+        self.policies.load().of(namespace).retention
     }
 
     async fn prune_within_bounds(&self, namespace: &str) {
@@ -88,7 +93,10 @@ impl Pruner {
         let all: Vec<&Sighting> = attempts.of_namespace(namespace).collect();
         let records: Api<Stored> =
             Api::namespaced_with(self.client.clone(), namespace, &Kind::Record.resource());
-        let gone = prunable(&all, &overrides, &live, self.retention);
+        let policies = self.policies.load_full();
+        let policy = policies.of(namespace);
+        let counts = |attempt: &Attempt| policy.trusts(attempt);
+        let gone = prunable_by(&all, &overrides, &live, policy.retention, &policy.names, counts);
         for sighting in &gone {
             match records.delete(&sighting.attempt().uid, &DeleteParams::default()).await {
                 Ok(_) => self.metrics.watch().wrote(RecordWrite::Pruned),

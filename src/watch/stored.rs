@@ -8,6 +8,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::value::{RawValue, to_raw_value};
 
 use crate::domain::{gate_override, record};
+use crate::policy::document;
 
 /// An object of any kind, as text. The layers below read of it what they know.
 #[derive(Clone, Debug)]
@@ -116,6 +117,7 @@ pub(super) enum Kind {
     Job,
     Record,
     Override,
+    Policy,
     Pod,
     ReplicaSet,
     ControllerRevision,
@@ -135,6 +137,7 @@ impl Kind {
             Self::Job => "jobs",
             Self::Record => "migrationrecords",
             Self::Override => gate_override::PLURAL,
+            Self::Policy => document::PLURAL,
             Self::Pod => "pods",
             Self::ReplicaSet => "replicasets",
             Self::ControllerRevision => "controllerrevisions",
@@ -150,7 +153,7 @@ impl Kind {
 
     /// Whether a `CustomResourceDefinition` of wavegate's makes the API server know it.
     pub(super) const fn is_defined_by_wavegate(self) -> bool {
-        matches!(self, Self::Record | Self::Override)
+        matches!(self, Self::Record | Self::Override | Self::Policy)
     }
 
     /// What the API server calls it.
@@ -159,6 +162,7 @@ impl Kind {
             Self::Job => ("batch", "v1", "Job"),
             Self::Record => (record::GROUP, record::VERSION, record::KIND),
             Self::Override => (record::GROUP, record::VERSION, gate_override::KIND),
+            Self::Policy => (record::GROUP, record::VERSION, document::KIND),
             Self::Pod => ("", "v1", "Pod"),
             Self::ServiceAccount => ("", "v1", "ServiceAccount"),
             Self::ConfigMap => ("", "v1", "ConfigMap"),

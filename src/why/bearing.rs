@@ -30,6 +30,9 @@ pub(super) fn bearing(bearing: Bearing, outcome: Outcome) -> (&'static str, bool
         Bearing::Invalidated => {
             ("invalidated", false, "does not count: a GateOverride took it back (Invalidate)")
         }
+        Bearing::Uncounted => {
+            ("uncounted", false, "does not count: the policy does not list who created its Job")
+        }
         Bearing::Reverts if outcome == Outcome::Succeeded => {
             ("reverts", false, "takes back the newest release before it")
         }

@@ -9,7 +9,7 @@ use super::{VERSION, WhyError, text};
 use crate::admission::{Admission, Operation, Subject, decode};
 use crate::cluster::{ClusterState, ObjectKey, Question};
 use crate::engine::{Mode, evaluate, mutate};
-use crate::policy::Policy;
+use crate::policy::{Policies, Policy};
 
 /// What the webhook says to a recorded review.
 #[derive(Debug, Serialize)]
@@ -75,10 +75,12 @@ impl Replay {
 /// What to ask of the cluster before a review is decided as if it were sent now. Nothing where no rule is about it.
 pub fn question(
     body: &[u8],
-    policy: &Policy,
+    policies: &Policies,
     now: Timestamp,
 ) -> Result<Option<Question>, WhyError> {
-    let admission = decode(body)?;
+    let mut admission = decode(body)?;
+    let policy = policies.of(&admission.namespace);
+    admission.detect(&policy.detection);
     let namespace = admission.namespace.to_string();
     let revisions_of = match &admission.subject {
         Subject::Workload(workload) => Some(ObjectKey {
@@ -100,10 +102,12 @@ pub fn replay(
     body: &[u8],
     mode: Mode,
     state: &ClusterState,
-    policy: &Policy,
+    policies: &Policies,
     now: Timestamp,
 ) -> Result<Replay, WhyError> {
-    let admission = decode(body)?;
+    let mut admission = decode(body)?;
+    let policy = policies.of(&admission.namespace);
+    admission.detect(&policy.detection);
     let verdict = Said::of(&admission, &evaluate(&admission, state, policy, mode, now), policy);
     let recognised = match &admission.subject {
         Subject::Job(job) => Some(Recognised {
@@ -143,7 +147,8 @@ fn mutated(
         && object.is_some_and(|object| json_patch::patch(object, &mutation.patch).is_ok());
     let verdict = if applied {
         let body = review.to_string();
-        let admission = decode(body.as_bytes())?;
+        let mut admission = decode(body.as_bytes())?;
+        admission.detect(&policy.detection);
         let decision = evaluate(&admission, state, policy, mode, now);
         Some(Said::of(&admission, &decision, policy))
     } else {

@@ -252,7 +252,7 @@ pub fn install(control_plane: &ControlPlane) {
     for manifest in [NAMESPACE, &rendered] {
         kubectl().args(["apply", "--filename=-"]).stdin(manifest).ok();
     }
-    for plural in ["migrationrecords", "gateoverrides"] {
+    for plural in ["migrationrecords", "gateoverrides", "rolloutpolicies"] {
         let crd = format!("customresourcedefinition/{plural}.wavegate.dev");
         kubectl().args(["wait", &crd, "--for=condition=Established", "--timeout=50s"]).ok();
     }

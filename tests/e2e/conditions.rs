@@ -24,9 +24,6 @@ const ROLLOUTS: &str = r#"{
   }
 }"#;
 
-/// Entries whose endpoint answers 404 as yet.
-const UNSERVED: [&str; 1] = ["policies.wavegate.dev"];
-
 /// The configurations of one kind, or of all, with each entry failing closed and asked about namespaces with
 /// `SELECTOR: value`. A condition that cannot be evaluated then refuses the request, where `Ignore` would hide it.
 pub(crate) fn strict_configurations(configurations: &str, kind: &str, selected: &str) -> String {
@@ -38,7 +35,6 @@ pub(crate) fn strict_configurations(configurations: &str, kind: &str, selected: 
         }
         value["metadata"]["name"] = json!(format!("wavegate-{selected}"));
         let webhooks = value["webhooks"].as_array_mut().unwrap();
-        webhooks.retain(|webhook| !UNSERVED.contains(&webhook["name"].as_str().unwrap()));
         for webhook in webhooks {
             webhook["failurePolicy"] = json!("Fail");
             webhook["namespaceSelector"] = json!({"matchLabels": {SELECTOR: selected}});

@@ -23,6 +23,7 @@ mod modes;
 mod outage;
 mod overrides;
 mod parity;
+mod policy;
 mod proxy;
 mod ratchet;
 mod recipe;

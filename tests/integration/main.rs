@@ -17,6 +17,7 @@ mod examples;
 mod generated;
 mod layering;
 mod lookalikes;
+mod policy;
 mod retention;
 mod reviews;
 mod wait_for_db;

@@ -24,6 +24,7 @@ struct Summary {
     objects: usize,
     denials: usize,
     warnings: usize,
+    exempted: usize,
     errors: usize,
 }
 
@@ -42,6 +43,14 @@ struct Finding<'r> {
     line: usize,
     column: usize,
     docs: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    exempted: Option<Exempted<'r>>,
+}
+
+#[derive(Serialize)]
+struct Exempted<'r> {
+    until: String,
+    reason: &'r str,
 }
 
 #[derive(Serialize)]
@@ -96,6 +105,8 @@ impl<'r> Document<'r> {
         self.summary.objects += report.objects;
         self.summary.denials += report.count(Effect::Deny);
         self.summary.warnings += report.count(Effect::Warn);
+        let exempted = report.findings.iter().filter(|checked| checked.finding.is_exempted());
+        self.summary.exempted += exempted.count();
         self.summary.errors += report.errors.len();
         let file = |place: &Place| bundle.name_of(place);
         let remark = |place: &Place, message: &'r str| Remark {
@@ -118,6 +129,10 @@ impl<'r> Document<'r> {
             line: checked.place.location.line,
             column: checked.place.location.column,
             docs: format!("{}{}", policy.docs, checked.finding.code()),
+            exempted: checked.finding.exempted().map(|exempted| Exempted {
+                until: exempted.expires.to_string(),
+                reason: &exempted.reason,
+            }),
         }));
         self.jobs.extend(report.jobs.iter().map(|job| Job {
             kind: "Job",

@@ -1,7 +1,9 @@
 //! What `wavegate why` reads, with the rights of the person who asks.
 
 use std::error::Error as _;
+use std::io::{self, Write as _};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use kube::api::{DynamicObject, ListParams};
@@ -14,7 +16,10 @@ use crate::cluster::{ObjectKey, Question, Reading};
 use crate::domain::keys;
 use crate::domain::record;
 use crate::domain::workload::WorkloadKind;
+use crate::policy::document::{self, PolicyError};
+use crate::policy::{Policies, Policy};
 use crate::server::live::Live as _;
+use crate::server::webhook::SharedPolicies;
 use crate::watch::LiveReader;
 use crate::why::{NamespaceMode, Seen, Target};
 
@@ -78,6 +83,7 @@ pub(super) struct Connection {
     server: String,
     /// Namespace of the kubeconfig's context, else `default`.
     namespace: String,
+    policies: SharedPolicies,
 }
 
 impl Connection {
@@ -90,9 +96,51 @@ impl Connection {
         let server = config.cluster_url.to_string().trim_end_matches('/').to_owned();
         let namespace = config.default_namespace.clone();
         match Client::try_from(config) {
-            Ok(client) => Ok(Self { client, server, namespace }),
+            Ok(client) => {
+                let policies = SharedPolicies::default();
+                Ok(Self { client, server, namespace, policies })
+            }
             Err(source) => Err(Error::Client { server, source }),
         }
+    }
+
+    /// Decides by these settings, or by those that are stored in the cluster.
+    pub(super) async fn settle_policy(
+        &self,
+        named: Option<Policies>,
+    ) -> Result<Arc<Policies>, Error> {
+        let policies = match named {
+            Some(policies) => policies,
+            None => self.stored_policy().await?,
+        };
+        self.policies.store(Arc::new(policies));
+        Ok(self.policies.load_full())
+    }
+
+    /// The settings that are stored in the cluster; the built-in ones where there are none, or none that may be read.
+    async fn stored_policy(&self) -> Result<Policies, Error> {
+        let resource = resource(record::GROUP, record::VERSION, document::KIND, document::PLURAL);
+        let api: Api<DynamicObject> = Api::all_with(self.client.clone(), &resource);
+        let why = match api.get_opt(document::ACTIVE).await {
+            Ok(None) => return Ok(Policies::default()),
+            Ok(Some(object)) => match compiled(&object) {
+                Ok(policies) => return Ok(policies),
+                Err(errors) => format!("it is invalid ({})", document::one_line(&errors)),
+            },
+            Err(kube::Error::Api(status)) if status.code == 404 => return Ok(Policies::default()),
+            Err(kube::Error::Api(status)) if status.code == 403 => "you may not get it".to_owned(),
+            Err(error) => {
+                let place = Place { verb: "get", resource: &resource, namespace: "" };
+                return Err(self.error(&place, &error));
+            }
+        };
+        // Nobody is there to be told if standard error is closed.
+        let _ = writeln!(
+            io::stderr(),
+            "wavegate: the cluster's {} is not regarded: {why}; this is by the built-in policy, or name a --policy",
+            document::KIND
+        );
+        Ok(Policies::default())
     }
 
     /// Reads a workload and all that its verdict depends on.
@@ -133,7 +181,9 @@ impl Connection {
             "Deployment" | "Rollout" => resource("apps", "v1", "ReplicaSet", "replicasets"),
             _ => resource("apps", "v1", "ControllerRevision", "controllerrevisions"),
         });
-        let told = LiveReader::within(self.client.clone(), BOUND).read(question).await;
+        let told = LiveReader::within(self.client.clone(), BOUND, self.policies.clone())
+            .read(question)
+            .await;
         let unread = match told {
             Ok(reading) => return Ok(reading),
             Err(unread) => unread,
@@ -209,6 +259,12 @@ impl Connection {
             _ => Error::Unreachable { server, reason: cause(error) },
         }
     }
+}
+
+fn compiled(object: &DynamicObject) -> Result<Policies, Vec<PolicyError>> {
+    let value = serde_json::to_value(object).unwrap_or_default();
+    let document = document::read(&value).map_err(|error| vec![error])?;
+    document::compile(&document.spec, &Policy::default())
 }
 
 /// What is asked of the API server.

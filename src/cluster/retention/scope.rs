@@ -8,6 +8,7 @@ use crate::cluster::attempts::Sighting;
 use crate::cluster::pairing;
 use crate::cluster::state::{ObjectKey, Ties, WorkloadFacts};
 use crate::domain::image::ImageRef;
+use crate::domain::names::ImageNames;
 use crate::domain::role::MigrationPhase;
 
 /// What a workload can be judged by. Attempts are named by their positions.
@@ -65,7 +66,7 @@ struct Identities<'s> {
 
 /// The sets of attempts that a workload of this namespace can be judged by: one for each way in which the attempts
 /// are tied, and for a workload that says less than they do.
-pub(super) fn scopes(attempts: &[&Sighting]) -> Vec<Scope> {
+pub(super) fn scopes(attempts: &[&Sighting], names: &ImageNames) -> Vec<Scope> {
     let mut repositories: BTreeMap<&str, Identities<'_>> = BTreeMap::new();
     for sighting in attempts {
         let facts = &sighting.attempt().facts;
@@ -86,7 +87,7 @@ pub(super) fn scopes(attempts: &[&Sighting]) -> Vec<Scope> {
                     instance: instance.map(str::to_owned),
                     release: None,
                 };
-                scopes.insert(judged_by(attempts, ties, *image));
+                scopes.insert(judged_by(attempts, ties, *image, names));
             }
         }
     }
@@ -94,7 +95,12 @@ pub(super) fn scopes(attempts: &[&Sighting]) -> Vec<Scope> {
 }
 
 /// The attempts that surely belong to a workload with these ties and an image of that repository.
-fn judged_by(attempts: &[&Sighting], ties: Ties, image: Option<&ImageRef>) -> Vec<usize> {
+fn judged_by(
+    attempts: &[&Sighting],
+    ties: Ties,
+    image: Option<&ImageRef>,
+    names: &ImageNames,
+) -> Vec<usize> {
     let namespace = attempts.first().map(|s| s.attempt().facts.key.namespace.clone());
     let key = ObjectKey {
         kind: "Deployment",
@@ -104,7 +110,7 @@ fn judged_by(attempts: &[&Sighting], ties: Ties, image: Option<&ImageRef>) -> Ve
     let workload =
         WorkloadFacts { key, ties, images: image.cloned().into_iter().collect(), floor: None };
     let belongs = |sighting: &Sighting| {
-        let reason = pairing::pair(&sighting.attempt().facts, &workload, |_| true);
+        let reason = pairing::pair(&sighting.attempt().facts, &workload, names);
         reason.is_some_and(|reason| reason.is_sure())
     };
     attempts.iter().enumerate().filter(|(_, s)| belongs(s)).map(|(at, _)| at).collect()

@@ -187,3 +187,23 @@ fn nothing_goes_beside_a_person_s_word_about_evidence() {
     assert!(gone("Retire") > 0);
     assert_eq!((gone("Attest"), gone("Invalidate")), (0, 0));
 }
+
+#[test]
+fn successes_that_do_not_count_never_take_the_place_of_those_that_do() {
+    let mut attempts = Attempts::default();
+    for sample in [ok("first", "v1", 10), ok("counts", "v1", 20), ok("later", "v1", 30)] {
+        attempts.observe_record(sample.attempt());
+    }
+    let live = LiveReleases::default();
+    let all: Vec<&Sighting> = attempts.of_namespace("shop").collect();
+    let retention = Retention { successes: 1, failures: 0 };
+    let counts = |attempt: &Attempt| attempt.uid == "counts";
+    let gone = prunable_by(&all, &[], &live, retention, &ImageNames::default(), counts);
+    let gone: Vec<_> = gone.iter().map(|s| s.attempt().uid.as_str()).collect();
+    assert!(!gone.contains(&"counts"), "{gone:?}");
+    let all_count = prunable(&all, &[], &live, retention);
+    assert!(
+        all_count.iter().any(|s| s.attempt().uid == "counts"),
+        "where all count, it is neither first nor last"
+    );
+}

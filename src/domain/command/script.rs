@@ -14,7 +14,7 @@ use crate::domain::waiter::waiting_loop;
 
 /// Reads a script. `parameters` are what `"$@"` stands for, the shell's name first.
 pub(super) fn read(
-    reader: &mut Reader,
+    reader: &mut Reader<'_>,
     script: &Script,
     options: Options,
     parameters: &[&str],
@@ -56,8 +56,8 @@ enum Function<'s> {
 }
 
 /// Goes through a script in the order in which it runs.
-struct Walk<'s, 'r> {
-    reader: &'r mut Reader,
+struct Walk<'s, 'r, 'k> {
+    reader: &'r mut Reader<'k>,
     script: &'s Script,
     options: Options,
     reading: CommandReading,
@@ -72,7 +72,7 @@ struct Walk<'s, 'r> {
     depth: usize,
 }
 
-impl<'s> Walk<'s, '_> {
+impl<'s> Walk<'s, '_, '_> {
     /// Commands in sequence; the fate of the last runner among them.
     fn list(&mut self, list: &'s List) -> Fate {
         let mut fate = Fate::None;

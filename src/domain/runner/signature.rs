@@ -244,7 +244,7 @@ impl Signature {
 }
 
 /// Where a verb's first and last word stand among the positional arguments.
-fn position(verb: &str, words: &[&str]) -> Option<(usize, usize)> {
+pub(super) fn position(verb: &str, words: &[&str]) -> Option<(usize, usize)> {
     let mut wanted = verb.split(' ');
     let first = wanted.next()?;
     let start = words.iter().position(|word| matches_word(first, word))?;

@@ -66,6 +66,8 @@ pub enum Bearing {
     Withdrawn,
     /// A person said that nothing of its time counts any more.
     Invalidated,
+    /// It is of somebody whose Jobs do not count.
+    Uncounted,
     /// It is a revert, which takes successes back once it has succeeded and proves nothing.
     Reverts,
     /// It was made for another release.
@@ -95,7 +97,7 @@ pub fn account<'s>(
     let gate = gate(&facts, change, state, policy, now);
     let (before, new) = match &gate {
         Some(gate) => gate.releases(),
-        None => (Releases::default(), Releases::of::<ImageRef>(change.new, &[])),
+        None => (Releases::default(), Releases::of::<ImageRef>(change.new, &[], &policy.names)),
     };
     let entries = gate.as_ref().map(|gate| gate.entries(&before, &new));
     let proven = gate.as_ref().map(|gate| gate.proven(&before, &new));
@@ -131,9 +133,8 @@ impl<'s> Gate<'s, '_> {
     /// Why an attempt pairs with either side of the change, a sure reason before a likely one.
     fn reason(&self, sides: &[WorkloadFacts], sighting: &Sighting) -> Option<PairReason> {
         let facts = &sighting.attempt().facts;
-        let reasons = sides.iter().filter_map(|side| {
-            pairing::pair(facts, side, |image: &ImageRef| self.policy.is_floating(image))
-        });
+        let reasons =
+            sides.iter().filter_map(|side| pairing::pair(facts, side, &self.policy.names));
         let mut reasons: Vec<PairReason> = reasons.collect();
         reasons.sort_by_key(|reason| !reason.is_sure());
         reasons.into_iter().next()
@@ -166,6 +167,9 @@ impl<'s> Gate<'s, '_> {
             return Bearing::Proves;
         }
         if of.outcome() == Outcome::Succeeded {
+            if !self.evidence.is_counted(of) {
+                return Bearing::Uncounted;
+            }
             let by = self.evidence.invalidated_by(of);
             return if by.is_some() { Bearing::Invalidated } else { Bearing::Withdrawn };
         }
@@ -202,7 +206,8 @@ impl<'s> Gate<'s, '_> {
         known.extend(revisions.iter().flat_map(|r| &r.images).map(|image| (None, image)));
         let mut proven: Vec<Proven> = Vec::new();
         for (token, image) in known {
-            let of_app = app.image.as_ref().is_some_and(|app| app.same_repository(image));
+            let of_app =
+                app.image.as_ref().is_some_and(|app| self.policy.names.same_repository(app, image));
             let release = Release {
                 token,
                 image: Some(image.clone()),

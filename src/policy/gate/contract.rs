@@ -57,10 +57,14 @@ impl<'s> Launch<'s> {
         now: Timestamp,
     ) -> Self {
         let facts = MigrationFacts::of(job, namespace);
-        let tied = state.attempts().tied(namespace, &facts.ties, facts.image.as_slice());
-        let of_app = tied.into_iter().filter(|s| pairing::same_app(&s.attempt().facts, &facts));
-        let evidence =
-            Evidence::new(of_app.collect(), overriding::of_launch(&facts, state, policy, now));
+        let images = policy.names.by_every_name(facts.image.as_slice());
+        let tied = state.attempts().tied(namespace, &facts.ties, &images);
+        let of_app = tied
+            .into_iter()
+            .filter(|s| pairing::same_app(&s.attempt().facts, &facts, &policy.names));
+        let overrides = overriding::of_launch(&facts, state, policy, now);
+        let evidence = Evidence::new(of_app.collect(), overrides, policy);
+        drop(images);
         Self { attempt: Attempt::to_come(job, facts), evidence }
     }
 
@@ -106,12 +110,12 @@ impl<'s> Launch<'s> {
             None => self.evidence.first_success(Which::With(&self.attempt)),
         };
         let paired = running.iter().filter(|workload| {
-            pairing::pair(&self.attempt.facts, workload, |image| policy.is_floating(image))
+            pairing::pair(&self.attempt.facts, workload, &policy.names)
                 .is_some_and(|reason| reason.is_sure())
         });
         let mut old = Vec::new();
         for workload in paired {
-            for release in self.releases_of(workload) {
+            for release in self.releases_of(workload, policy) {
                 let safe = is_safe_from(&self.attempt, &release, policy)
                     || border.is_some_and(|border| {
                         self.position(&release, workload, policy).is_some_and(|at| at >= border)
@@ -139,11 +143,15 @@ impl<'s> Launch<'s> {
 
     /// The releases of the app's containers: those of a repository that migrates, else the only one. Of several
     /// that nothing tells apart none is taken: what is not understood is not refused.
-    fn releases_of<'w>(&self, workload: &'w WorkloadFacts) -> Vec<Release<'w>> {
+    fn releases_of<'w>(&self, workload: &'w WorkloadFacts, policy: &Policy) -> Vec<Release<'w>> {
         let token = workload.ties.release.as_deref();
         let migrates = |image: &ImageRef| {
             let of = |attempt: &Attempt| {
-                attempt.facts.image.as_ref().is_some_and(|own| own.same_repository(image))
+                attempt
+                    .facts
+                    .image
+                    .as_ref()
+                    .is_some_and(|own| policy.names.same_repository(own, image))
             };
             of(&self.attempt) || self.evidence.attempts().iter().any(|s| of(s.attempt()))
         };

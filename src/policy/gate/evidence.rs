@@ -97,6 +97,8 @@ pub(super) struct Evidence<'s> {
     overrides: Vec<&'s Override>,
     /// Successes that count no more.
     withdrawn: Vec<(Success<'s>, Taker<'s>)>,
+    /// UIDs of attempts of somebody whose Jobs prove nothing and take nothing back.
+    uncounted: Vec<&'s str>,
 }
 
 /// What the attempts of one release prove.
@@ -112,8 +114,14 @@ pub(super) enum Proof<'s> {
 
 impl<'s> Evidence<'s> {
     /// What was attempted, and of what persons say what concerns it and is in force.
-    pub(super) fn new(attempts: Vec<&'s Sighting>, overrides: Vec<&'s Override>) -> Self {
-        let mut evidence = Self { attempts, overrides, withdrawn: Vec::new() };
+    pub(super) fn new(
+        attempts: Vec<&'s Sighting>,
+        overrides: Vec<&'s Override>,
+        policy: &Policy,
+    ) -> Self {
+        let strange = attempts.iter().filter(|s| !policy.trusts(s.attempt()));
+        let uncounted = strange.map(|s| s.attempt().uid.as_str()).collect();
+        let mut evidence = Self { attempts, overrides, withdrawn: Vec::new(), uncounted };
         for (moment, taker) in evidence.takers() {
             let taken = evidence.taken_by(taker, moment);
             evidence.withdrawn.extend(taken.into_iter().map(|success| (success, taker)));
@@ -171,7 +179,14 @@ impl<'s> Evidence<'s> {
     /// Whether a success still counts.
     pub(super) fn counts(&self, sighting: &Sighting) -> bool {
         let taken = |(success, _): &(Success<'s>, Taker<'s>)| matches!(success, Success::Attempt(taken) if taken.attempt().uid == sighting.attempt().uid);
-        sighting.outcome() == Outcome::Succeeded && !self.withdrawn.iter().any(taken)
+        sighting.outcome() == Outcome::Succeeded
+            && self.is_counted(sighting)
+            && !self.withdrawn.iter().any(taken)
+    }
+
+    /// Whether an attempt is of somebody whose Jobs count.
+    pub(super) fn is_counted(&self, sighting: &Sighting) -> bool {
+        !self.uncounted.contains(&sighting.attempt().uid.as_str())
     }
 
     /// The override that took a success back.
@@ -184,7 +199,7 @@ impl<'s> Evidence<'s> {
 
     fn succeeded(&self, phase: MigrationPhase) -> impl Iterator<Item = &'s Sighting> {
         let of_phase = move |s: &&&'s Sighting| {
-            s.attempt().phase == phase && s.outcome() == Outcome::Succeeded
+            s.attempt().phase == phase && s.outcome() == Outcome::Succeeded && self.is_counted(s)
         };
         self.attempts.iter().filter(of_phase).copied()
     }

@@ -113,7 +113,11 @@ impl<'s, 'w> Gate<'s, 'w> {
     /// The same change by what was attempted and by these overrides alone.
     fn hearing(&self, overrides: &[&'s Override]) -> Self {
         Gate {
-            evidence: Evidence::new(self.evidence.attempts().to_vec(), overrides.to_vec()),
+            evidence: Evidence::new(
+                self.evidence.attempts().to_vec(),
+                overrides.to_vec(),
+                self.policy,
+            ),
             overrides: overrides.to_vec(),
             ..*self
         }
@@ -169,7 +173,7 @@ pub(super) fn first_install<'s>(
         image_path: String::new(),
     };
     let releases: Vec<Release<'_>> = facts.images.iter().map(release).collect();
-    let evidence = Evidence::new(Vec::new(), overrides.clone());
+    let evidence = Evidence::new(Vec::new(), overrides.clone(), policy);
     for release in &releases {
         if let Some(&attest) = evidence.attests(Which::Of(release, policy)).first() {
             (judgement.verdict, judgement.used) = (Verdict::Proven, vec![attest]);
@@ -189,8 +193,7 @@ pub(super) fn of_launch<'s>(
 ) -> Vec<&'s Override> {
     let running = state.confirmation().map_or(&[][..], |confirmation| &confirmation.running);
     let paired = |workload: &&WorkloadFacts| {
-        pairing::pair(job, workload, |image| policy.is_floating(image))
-            .is_some_and(|reason| reason.is_sure())
+        pairing::pair(job, workload, &policy.names).is_some_and(|reason| reason.is_sure())
     };
     let paired: Vec<&WorkloadFacts> = running.iter().filter(paired).collect();
     let speaks = |one: &&Override| {

@@ -7,6 +7,7 @@ use crate::domain::image::{Comparison, ImageRef};
 use crate::domain::job::only_app_container;
 use crate::domain::keys::{self, AuthorValue};
 use crate::domain::manifest::{ContainerPlace, PodSpec};
+use crate::domain::names::ImageNames;
 use crate::domain::workload::Workload;
 use crate::policy::Policy;
 
@@ -79,14 +80,19 @@ impl Release<'_> {
         if policy.is_floating(image) || policy.is_floating(migrated) {
             return Match::Different;
         }
-        compare_images(image, migrated, image_id)
+        let names = &policy.names;
+        compare_images(&names.original(image), &names.original(migrated), image_id)
     }
 }
 
 impl Release<'_> {
     /// Whether both are the same release by what tells it.
-    pub fn is(&self, other: &Release<'_>) -> bool {
-        self.token == other.token && self.image == other.image
+    pub fn is(&self, other: &Release<'_>, names: &ImageNames) -> bool {
+        let same = match (&self.image, &other.image) {
+            (Some(one), Some(other)) => names.same(one, other),
+            (one, other) => one == other,
+        };
+        self.token == other.token && same
     }
 }
 
@@ -137,8 +143,12 @@ impl<'w> Releases<'w> {
     /// Reads the releases of a workload whose migrations have these images: those of the container that the author
     /// names, else of the containers of a migration's repository, else of the only one that is no sidecar; and of
     /// every further container of the same repository, init containers too.
-    pub fn of<I: Borrow<ImageRef>>(workload: &'w Workload<'_>, migrations: &[I]) -> Self {
-        Self::after(&Releases::default(), workload, migrations)
+    pub fn of<I: Borrow<ImageRef>>(
+        workload: &'w Workload<'_>,
+        migrations: &[I],
+        names: &ImageNames,
+    ) -> Self {
+        Self::after(&Releases::default(), workload, migrations, names)
     }
 
     /// The same of a workload that runs other releases now: a container keeps its part where only its image moves to
@@ -147,6 +157,7 @@ impl<'w> Releases<'w> {
         before: &Releases<'_>,
         workload: &'w Workload<'_>,
         migrations: &[I],
+        names: &ImageNames,
     ) -> Self {
         let Some(pod) = workload.pod() else { return Self::default() };
         let token = workload.key(keys::RELEASE);
@@ -154,15 +165,17 @@ impl<'w> Releases<'w> {
             .all_containers()
             .map(|(place, container)| (place, ImageRef::parse(&container.image).ok()))
             .collect();
-        let (apps, ambiguous) = app_containers(before, workload, pod, &images, migrations);
-        let names = apps.iter().filter_map(|place| pod.container(*place));
-        let containers = names.map(|container| container.name.as_str()).collect();
+        let (apps, ambiguous) = app_containers(before, workload, pod, &images, &|image| {
+            migrations.iter().any(|m| names.same_repository(m.borrow(), image))
+        });
+        let carriers = apps.iter().filter_map(|place| pod.container(*place));
+        let containers = carriers.map(|container| container.name.as_str()).collect();
         let mut releases = Self { all: Vec::new(), ambiguous, containers };
         for (place, image) in &images {
             let of_app = apps.contains(place)
                 || image.as_ref().is_some_and(|image| {
                     let app = |app: &Option<ImageRef>| {
-                        app.as_ref().is_some_and(|app| app.same_repository(image))
+                        app.as_ref().is_some_and(|app| names.same_repository(app, image))
                     };
                     images.iter().any(|(place, other)| apps.contains(place) && app(other))
                 });
@@ -188,7 +201,7 @@ fn app_containers(
     workload: &Workload<'_>,
     pod: &PodSpec<'_>,
     images: &[(ContainerPlace, Option<ImageRef>)],
-    migrations: &[impl Borrow<ImageRef>],
+    of_migration: &dyn Fn(&ImageRef) -> bool,
 ) -> (Vec<ContainerPlace>, bool) {
     if let Some(key) = workload.key(keys::CONTAINER) {
         let named = pod.all_containers().find(|(_, c)| c.name.as_str() == key.value);
@@ -196,8 +209,6 @@ fn app_containers(
             return (vec![place], false);
         }
     }
-    let of_migration =
-        |image: &ImageRef| migrations.iter().any(|m| m.borrow().same_repository(image));
     let found = images.iter().filter(|(_, image)| image.as_ref().is_some_and(of_migration));
     let found: Vec<ContainerPlace> = found.map(|(place, _)| *place).collect();
     if !found.is_empty() {
@@ -274,7 +285,7 @@ mod tests {
         let images = |patch: &str, migration: &str| {
             let workload = workload(WorkloadKind::Deployment, patch);
             let migration = ImageRef::parse(migration).unwrap();
-            let releases = Releases::of(&workload, &[&migration]);
+            let releases = Releases::of(&workload, &[&migration], &ImageNames::default());
             let names: Vec<String> = releases.all.iter().map(Release::name).collect();
             (names, releases.ambiguous)
         };

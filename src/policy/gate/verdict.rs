@@ -31,8 +31,10 @@ impl<'s, 'w> Gate<'s, 'w> {
         let (before, new) = self.releases();
         let mut judgements = if new.ambiguous { self.ambiguous() } else { Vec::new() };
         let running = before.all;
-        let changed =
-            new.all.into_iter().filter(|release| !running.iter().any(|old| old.is(release)));
+        let changed = new
+            .all
+            .into_iter()
+            .filter(|release| !running.iter().any(|old| old.is(release, &self.policy.names)));
         judgements.extend(changed.map(|release| {
             let verdict = self.verdict(&release, &running);
             let mut remarks = self.remarks(&release, &running, verdict);
@@ -51,16 +53,18 @@ impl<'s, 'w> Gate<'s, 'w> {
 
     /// What runs now, and what is about to run.
     pub(super) fn releases(&self) -> (Releases<'w>, Releases<'w>) {
+        let names = &self.policy.names;
         let mut images: Vec<&ImageRef> = Vec::new();
         for sighting in self.evidence.attempts() {
             if let Some(image) = &sighting.attempt().facts.image
-                && !images.iter().any(|known| known.same_repository(image))
+                && !images.iter().any(|known| names.same_repository(known, image))
             {
                 images.push(image);
             }
         }
-        let before = self.change.old.map(|old| Releases::of(old, &images)).unwrap_or_default();
-        let new = Releases::after(&before, self.change.new, &images);
+        let before =
+            self.change.old.map(|old| Releases::of(old, &images, names)).unwrap_or_default();
+        let new = Releases::after(&before, self.change.new, &images, names);
         (before, new)
     }
 
@@ -148,8 +152,8 @@ impl<'s, 'w> Gate<'s, 'w> {
         let Some(image) = &release.image else { return false };
         let first = self.evidence.attempts().first().map(|s| s.attempt().created);
         confirmation.revisions.iter().any(|revision| {
-            revision.images.contains(image)
-                && first.is_none_or(|first| revision.created < first)
+            let has = revision.images.iter().any(|ran| self.policy.names.same(ran, image));
+            has && first.is_none_or(|first| revision.created < first)
                 && self.evidence.holds_since(release, revision.created)
         })
     }
@@ -255,7 +259,7 @@ impl<'s, 'w> Gate<'s, 'w> {
         let mut ties = WorkloadFacts::of(self.change.new, upstream).ties;
         // Applications and instances are named differently in every environment.
         (ties.application, ties.instance) = (None, None);
-        let images: Vec<ImageRef> = release.image.iter().cloned().collect();
+        let images = self.policy.names.by_every_name(release.image.as_slice());
         self.state.attempts().tied(upstream, &ties, &images).iter().any(|s| {
             s.outcome() == Outcome::Succeeded && self.compare(release, s.attempt()) == Match::Same
         })

@@ -131,7 +131,7 @@ fn check(_job: &Job<'_>, launch: &Launch<'_>, _cx: &Context<'_>, found: &mut Pro
 
 fn in_a_bundle(job: &Job<'_>, cx: &Context<'_>, found: &mut Problems) {
     let facts = MigrationFacts::of(job, cx.namespace);
-    for other in cx.state.same_migrations(&facts, &Migration::of(job)) {
+    for other in cx.state.same_migrations(&facts, &Migration::of(job), &cx.policy.names) {
         found.advise(
             "metadata.name",
             format!("counts as another attempt at the migration that Job {} runs", other.key.name),

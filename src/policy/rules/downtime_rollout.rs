@@ -69,7 +69,7 @@ declare_rule! {
     ///
     /// # Configuration
     ///
-    /// Whether inferred pairs deny.
+    /// Whether inferred pairs deny; workloads that may only run once (`detection.singletons`).
     ///
     /// # References
     ///
@@ -78,6 +78,9 @@ declare_rule! {
 }
 
 fn check(workload: &Workload<'_>, cx: &Context<'_>, found: &mut Problems) {
+    if cx.policy.is_singleton(&workload.manifest.metadata.display_name()) {
+        return;
+    }
     let strategy = &workload.manifest.spec.strategy;
     match workload.kind {
         WorkloadKind::Deployment if strategy.kind.as_deref() == Some("Recreate") => {

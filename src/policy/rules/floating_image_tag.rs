@@ -110,7 +110,7 @@ fn workload(workload: &Workload<'_>, cx: &Context<'_>, found: &mut Problems) {
     }
     let pairs = cx.pairs.iter().filter(|pair| pair.reason.is_sure());
     let migrated: Vec<&ImageRef> = pairs.filter_map(|pair| pair.migration.image.as_ref()).collect();
-    let releases = Releases::of(workload, &migrated);
+    let releases = Releases::of(workload, &migrated, &cx.policy.names);
     for (place, container) in pod.all_containers() {
         let path = format!("spec.template.spec.{place}.image");
         if releases.all.iter().any(|release| release.image_path == path) {

@@ -122,9 +122,9 @@ fn in_a_bundle(workload: &Workload<'_>, cx: &Context<'_>, found: &mut Problems) 
     for (pair, outcome) in &compared {
         let Outcome::Problem { denies, path, message, help } = outcome else { continue };
         // Jobs of earlier releases may still be there: one of the same image that fits is enough.
-        let superseded = compared
-            .iter()
-            .any(|(other, outcome)| matches!(outcome, Outcome::Same) && same_runner(pair, other));
+        let superseded = compared.iter().any(|(other, outcome)| {
+            matches!(outcome, Outcome::Same) && same_runner(pair, other, cx)
+        });
         if !superseded {
             let sure = *denies && pair.migration.confidence >= Confidence::Strong;
             found.push_or_advise(sure, path, message, *help);
@@ -181,15 +181,15 @@ enum Outcome {
 const TOGETHER: &str = "release the migration and the workload together";
 const TOKEN: &str = "set wavegate.dev/release to the same value on both";
 
-fn same_runner(left: &Pair<'_>, right: &Pair<'_>) -> bool {
+fn same_runner(left: &Pair<'_>, right: &Pair<'_>, cx: &Context<'_>) -> bool {
     let images = left.migration.image.as_ref().zip(right.migration.image.as_ref());
-    images.is_some_and(|(left, right)| left.same_repository(right))
+    images.is_some_and(|(left, right)| cx.policy.names.same_repository(left, right))
 }
 
 fn compare(workload: &Workload<'_>, pair: &Pair<'_>, cx: &Context<'_>) -> Outcome {
     let migration = pair.migration;
     let name = &migration.key.name;
-    let releases = Releases::of(workload, migration.image.as_slice());
+    let releases = Releases::of(workload, migration.image.as_slice(), &cx.policy.names);
     if releases.ambiguous {
         return Outcome::Problem {
             denies: false,
@@ -230,7 +230,7 @@ fn compare_release(release: &Release<'_>, migration: &MigrationFacts, cx: &Conte
             denies: true,
             path: release.image_path.clone(),
             message: format!("is {image}, but migration {name} runs {migrated}"),
-            help: if image.same_repository(migrated) { TOGETHER } else { TOKEN },
+            help: if cx.policy.names.same_repository(image, migrated) { TOGETHER } else { TOKEN },
         },
         Match::Unknown => Outcome::Problem {
             denies: false,

@@ -115,7 +115,7 @@ declare_rule! {
 fn migration(job: &Job<'_>, cx: &Context<'_>, found: &mut Problems) {
     let workloads = cx.state.workloads();
     let facts = MigrationFacts::of(job, cx.namespace);
-    let gates = |workload| pairing::pair(&facts, workload, |image| cx.policy.is_floating(image));
+    let gates = |workload| pairing::pair(&facts, workload, &cx.policy.names);
     if workloads.is_empty() || workloads.iter().any(|workload| gates(workload).is_some()) {
         return;
     }

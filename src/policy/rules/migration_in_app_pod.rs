@@ -1,4 +1,4 @@
-use crate::domain::job::{read_command_line, read_commands};
+use crate::domain::job::{read_command_line, read_commands_by};
 use crate::domain::manifest::{CronJobManifest, PodSpec};
 use crate::domain::runner::{Certainty, RunnerMatch};
 use crate::domain::workload::Workload;
@@ -106,13 +106,14 @@ fn cron_job(cron_job: &CronJobManifest<'_>, cx: &Context<'_>, found: &mut Proble
 }
 
 fn check_pod(pod: &PodSpec<'_>, path: &str, when: &str, cx: &Context<'_>, found: &mut Problems) {
-    for (place, reading) in read_commands(pod) {
+    for (place, reading) in read_commands_by(pod, &cx.policy.detection) {
         let Some(container) = pod.container(place) else { continue };
         let field = if container.command.is_empty() { "args" } else { "command" };
         if let Some(runner) = &reading.runner {
             report(format!("{path}.{place}.{field}"), runner, when, cx, found);
         }
-        let hook = read_command_line(&container.lifecycle.post_start.exec.command);
+        let hook =
+            read_command_line(&container.lifecycle.post_start.exec.command, &cx.policy.detection);
         if let Some(runner) = &hook.runner {
             report(
                 format!("{path}.{place}.lifecycle.postStart.exec.command"),

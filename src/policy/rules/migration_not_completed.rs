@@ -150,6 +150,11 @@ fn check(judgement: &Judgement<'_>, cx: &Context<'_>, found: &mut Problems) {
         ),
         Verdict::Ended(attempt, outcome) => {
             let (ended, help) = ended(attempt, outcome, cx.namespace);
+            let (ended, help) = if outcome == Outcome::Succeeded && !cx.policy.trusts(attempt) {
+                strange(attempt)
+            } else {
+                (ended, help)
+            };
             found.push(path, format!("is {release}, and {} {ended}", job(attempt)), help);
         }
         Verdict::Invalidated(attempt, by) => found.push(
@@ -224,6 +229,13 @@ fn remarks(judgement: &Judgement<'_>, found: &mut Problems) {
 
 fn job(attempt: &Attempt) -> String {
     format!("migration Job {}", attempt.facts.key.name)
+}
+
+/// A success of somebody whose Jobs do not count, and what to do about it.
+fn strange(attempt: &Attempt) -> (String, String) {
+    let creator = attempt.creator.as_ref().map_or("nobody known", |creator| creator.as_str());
+    let ended = format!("succeeded, but the policy does not count Jobs that {creator} creates");
+    (ended, "let the pipeline run it, or add the creator to evidence.creators".to_owned())
 }
 
 /// How an attempt ended that proves nothing, and what to do about it.

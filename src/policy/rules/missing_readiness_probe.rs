@@ -63,7 +63,7 @@ declare_rule! {
     ///
     /// # Configuration
     ///
-    /// Whether inferred pairs deny; workloads without a probe by design.
+    /// Whether inferred pairs deny; workloads without a probe by design (`detection.withoutProbes`).
     ///
     /// # References
     ///
@@ -72,8 +72,11 @@ declare_rule! {
 }
 
 fn check(workload: &Workload<'_>, cx: &Context<'_>, found: &mut Problems) {
+    if cx.policy.is_without_probes(&workload.manifest.metadata.display_name()) {
+        return;
+    }
     let migrated = cx.pairs.first().and_then(|pair| pair.migration.image.as_ref());
-    let place = match workload.app_container(migrated) {
+    let place = match workload.app_container(migrated, &cx.policy.names) {
         AppContainer::At(place) if !place.init => place,
         AppContainer::At(_) | AppContainer::None => return,
         AppContainer::Ambiguous => {

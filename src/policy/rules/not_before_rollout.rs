@@ -1,4 +1,4 @@
-use crate::domain::argocd::{HOOK, HookPhase};
+use crate::domain::argocd::{HELM_HOOK, HOOK, HookPhase};
 use crate::domain::job::Job;
 use crate::domain::role::MigrationPhase;
 use crate::policy::Ordering;
@@ -68,7 +68,8 @@ declare_rule! {
     ///
     /// # Configuration
     ///
-    /// Silent with `ordering: external`, where a pipeline runs the migration before it applies the workloads.
+    /// Silent with `ordering: external`, where a pipeline runs the migration before it applies the workloads. With
+    /// `ordering: helm` only a hook of Helm's counts that runs before it installs or upgrades.
     ///
     /// # References
     ///
@@ -81,6 +82,9 @@ fn check(job: &Job<'_>, cx: &Context<'_>, found: &mut Problems) {
     let anywhere = job.recognition.phase != MigrationPhase::Expand;
     if anywhere || cx.policy.ordering == Ordering::External || ordering.is_misspelt_hook() {
         return;
+    }
+    if cx.policy.ordering == Ordering::Helm {
+        return of_helm(job, found);
     }
     let in_sync = ordering.has(HookPhase::Sync) || !ordering.is_hook();
     if ordering.has(HookPhase::PreSync) || ordering.helm_pre || (in_sync && ordering.has_wave) {
@@ -99,6 +103,18 @@ fn check(job: &Job<'_>, cx: &Context<'_>, found: &mut Problems) {
         message,
         "annotate argocd.argoproj.io/hook: PreSync, or a sync wave below the app's",
     );
+}
+
+/// Helm knows its own hooks alone, whatever Argo CD would make of the object.
+fn of_helm(job: &Job<'_>, found: &mut Problems) {
+    let hooks = job.manifest.metadata.annotations.get(HELM_HOOK).unwrap_or_default();
+    if !hooks.split(',').any(|hook| matches!(hook.trim(), "pre-install" | "pre-upgrade")) {
+        found.push(
+            format!("metadata.annotations[{HELM_HOOK}]"),
+            "is no hook that Helm runs before it installs or upgrades, so it starts beside the app",
+            "annotate helm.sh/hook: pre-install,pre-upgrade",
+        );
+    }
 }
 
 #[cfg(test)]

@@ -80,10 +80,13 @@ fn check(job: &Job<'_>, cx: &Context<'_>, found: &mut Problems) {
     if cx.policy.ordering == Ordering::External || ordering.is_misspelt_hook() {
         return;
     }
-    let in_sync = ordering.has(HookPhase::Sync) || !ordering.is_hook();
+    // Helm knows its own hooks alone.
+    let helm = cx.policy.ordering == Ordering::Helm;
+    let in_sync = !helm && (ordering.has(HookPhase::Sync) || !ordering.is_hook());
     // `helm test` runs when somebody asks for it, after the release.
     let test = ordering.helm_only && !ordering.helm_pre;
-    let after = ordering.has(HookPhase::PostSync) || ordering.helm_post || test;
+    let post_sync = ordering.has(HookPhase::PostSync) && (!helm || ordering.helm_hook);
+    let after = post_sync || ordering.helm_post || test;
     if after
         || (in_sync && (ordering.wave > 0 || ordering.has_wave && ordering.explicit_wave.is_none()))
     {

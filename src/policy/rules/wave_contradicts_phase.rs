@@ -75,7 +75,7 @@ declare_rule! {
 }
 
 fn migration(job: &Job<'_>, cx: &Context<'_>, found: &mut Problems) {
-    let Some(wave) = job.ordering.explicit_wave else { return };
+    let Some(wave) = job.ordering.explicit_wave.filter(|_| cx.policy.reads_waves()) else { return };
     let highest = cx.policy.highest_pre_sync_wave;
     if only(job, HookPhase::PreSync) && wave > highest {
         found.push(
@@ -87,7 +87,7 @@ fn migration(job: &Job<'_>, cx: &Context<'_>, found: &mut Problems) {
 }
 
 fn verification(job: &Job<'_>, cx: &Context<'_>, found: &mut Problems) {
-    let Some(wave) = job.ordering.explicit_wave else { return };
+    let Some(wave) = job.ordering.explicit_wave.filter(|_| cx.policy.reads_waves()) else { return };
     let lowest = cx.policy.lowest_post_sync_wave;
     if only(job, HookPhase::PostSync) && wave < lowest {
         found.push(

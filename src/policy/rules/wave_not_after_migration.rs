@@ -113,7 +113,7 @@ declare_rule! {
 }
 
 fn check(workload: &Workload<'_>, cx: &Context<'_>, found: &mut Problems) {
-    if cx.policy.ordering == Ordering::External {
+    if cx.policy.ordering != Ordering::ArgoCd {
         return;
     }
     let path = || format!("metadata.annotations[{SYNC_WAVE}]");

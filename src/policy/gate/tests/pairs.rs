@@ -113,3 +113,70 @@ fn a_likely_pair_is_judged_but_not_sure() {
     assert_eq!(scene.verdict(), "Failed a");
     assert!(scene.judge(|judgements| judgements.iter().all(|judgement| !judgement.sure)));
 }
+
+#[test]
+fn a_mirror_is_its_original_in_pairing_in_comparison_and_in_what_is_unchanged() {
+    use crate::domain::names::Alias;
+
+    let mirror = |tag: &str| format!("mirror.example.com/hub/shop/api:{tag}");
+    let digest = format!("@sha256:{}", "1".repeat(64));
+    let ran = |uid: &str| {
+        v2(uid).succeeded(130).with(|a| a.image_id = Some(format!("docker.io/shop/api{digest}")))
+    };
+    let by_digest = format!("mirror.example.com/hub/shop/api{digest}");
+    let cases = [
+        ("unchanged", Scene::update("v1", &mirror("v1")).records([v1()]), vec![]),
+        (
+            "held",
+            Scene::update(&mirror("v1"), &mirror("v2")).records([v1()]),
+            vec!["never ran, newest m1"],
+        ),
+        ("created", Scene::create(&mirror("v2")).records([v1()]), vec!["other release m1"]),
+        (
+            "proven",
+            Scene::create(&mirror("v2")).records([v1(), v2("m2").succeeded(130)]),
+            vec!["proven"],
+        ),
+        ("by digest", Scene::create(&by_digest).records([v1(), ran("m2")]), vec!["proven"]),
+        (
+            "ran here",
+            Scene::create(&mirror("v0")).records([v1().created(50)]).revision("v0", 0),
+            vec!["ran here"],
+        ),
+    ];
+    for (name, scene, want) in cases {
+        let plain = scene.verdicts();
+        let alias = Alias::new("mirror.example.com/hub", "docker.io").unwrap();
+        let scene = scene.with(|scene| scene.policy.names.aliases.push(alias));
+        assert_eq!(scene.verdicts(), want, "{name}");
+        assert_ne!(scene.verdicts(), plain, "{name}: the alias makes the difference");
+    }
+}
+
+#[test]
+fn jobs_of_others_than_the_policy_lists_prove_nothing_and_take_nothing_back() {
+    use crate::domain::glob::Glob;
+
+    let by = |sample: Sample, creator: &str| {
+        let creator = creator.to_owned();
+        sample.with(|attempt| attempt.creator = Some(creator.into()))
+    };
+    let listed = |scene: Scene| {
+        scene.with(|scene| {
+            scene.policy.creators = vec![Glob::parse("system:serviceaccount:ci:*").unwrap()];
+        })
+    };
+    let ours = "system:serviceaccount:ci:deployer";
+    let of = |creator: &str| {
+        Scene::update("v1", "v2").records([by(v1(), ours), by(v2("m2").succeeded(130), creator)])
+    };
+    assert_eq!(listed(of(ours)).verdict(), "proven");
+    assert_eq!(of("alice").verdict(), "proven", "where nobody is listed, all count");
+    assert_eq!(listed(of("alice")).verdict(), "Succeeded m2");
+    let revert = by(
+        Sample::new("r", "v2").phase(MigrationPhase::Revert, true).created(200).succeeded(230),
+        "alice",
+    );
+    let scene = of(ours).records([revert]);
+    assert_eq!(listed(scene).verdict(), "proven");
+}

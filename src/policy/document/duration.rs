@@ -1,0 +1,75 @@
+//! Durations as a policy writes them: numbers with units, such as `90s`, `1h30m` or `180d`.
+
+use jiff::SignedDuration;
+use thiserror::Error;
+
+/// The longest that anything here may last.
+const LONGEST_DAYS: i64 = 3650;
+
+/// Why a text is no duration.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub(super) enum DurationError {
+    #[error(
+        "{0:?} is no duration; write numbers with the units d, h, m or s, such as 180d, 24h or 1h30m"
+    )]
+    Malformed(String),
+    #[error("{0:?} is longer than {LONGEST_DAYS} days; write a shorter duration")]
+    TooLong(String),
+    #[error("{0:?} is no time at all; write a longer duration")]
+    Zero(String),
+}
+
+/// Reads a duration above zero. Kubernetes' own have no days, since Go has none; a day is 24 hours here.
+pub(super) fn parse(text: &str) -> Result<SignedDuration, DurationError> {
+    let malformed = || DurationError::Malformed(text.to_owned());
+    let too_long = || DurationError::TooLong(text.to_owned());
+    let mut seconds: i64 = 0;
+    let mut rest = text;
+    while !rest.is_empty() {
+        let (number, behind) =
+            rest.split_at(rest.find(|c: char| !c.is_ascii_digit()).ok_or_else(malformed)?);
+        let mut units = behind.chars();
+        let unit = match units.next() {
+            Some('d') => 86_400,
+            Some('h') => 3600,
+            Some('m') => 60,
+            Some('s') => 1,
+            _ => return Err(malformed()),
+        };
+        if number.is_empty() {
+            return Err(malformed());
+        }
+        let number: i64 = number.parse().map_err(|_| too_long())?;
+        let part = number.checked_mul(unit).ok_or_else(too_long)?;
+        seconds = seconds.checked_add(part).ok_or_else(too_long)?;
+        rest = units.as_str();
+    }
+    match seconds {
+        0 if text.is_empty() => Err(malformed()),
+        0 => Err(DurationError::Zero(text.to_owned())),
+        1..=315_360_000 => Ok(SignedDuration::from_secs(seconds)),
+        _ => Err(too_long()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_have_units() {
+        let seconds = |text: &str| parse(text).map(|duration| duration.as_secs());
+        for (text, want) in
+            [("90s", 90), ("1h30m", 5400), ("180d", 15_552_000), ("3650d", 315_360_000)]
+        {
+            assert_eq!(seconds(text), Ok(want), "{text}");
+        }
+        for text in ["", "90", "s", "1.5h", "-1s", "1h ", "1w", "h1"] {
+            assert_eq!(seconds(text), Err(DurationError::Malformed(text.to_owned())), "{text:?}");
+        }
+        for text in ["3651d", "99999999999999999999s", "9223372036854775807d"] {
+            assert_eq!(seconds(text), Err(DurationError::TooLong(text.to_owned())), "{text:?}");
+        }
+        assert_eq!(seconds("0h"), Err(DurationError::Zero("0h".to_owned())));
+    }
+}
