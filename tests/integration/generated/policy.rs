@@ -234,7 +234,7 @@ fn default(path: &str) -> String {
 const HEAD: &str = "\
 # The policy
 
-Generated from the types that wavegate reads. [examples/policy.yaml](../examples/policy.yaml) is complete and tested.
+Generated from the types that wavegate reads. `examples/policy.yaml` is complete and tested.
 
 A `RolloutPolicy` is a cluster-scoped object; the one named `default` is in force, and the built-in defaults are where there
 is none. `wavegate check --policy FILE` reads the same text offline. A change takes effect within a second, without a
