@@ -59,14 +59,22 @@ fn settled() -> String {
     )
 }
 
+/// Formats of numbers that Kubernetes knows; of others it warns whoever installs the definition. A bound says the rest.
+const NUMBERS: [&str; 4] = ["int32", "int64", "float", "double"];
+
 /// Nothing here writes null, and in a rule it would be a value.
-fn without_null(schema: &mut Value) {
+fn plain(schema: &mut Value) {
     match schema {
         Value::Object(map) => {
             map.remove("nullable");
-            map.values_mut().for_each(without_null);
+            let number = map.get("type") == Some(&json!("integer"));
+            let known = map.get("format").and_then(Value::as_str).map(|f| NUMBERS.contains(&f));
+            if number && known == Some(false) {
+                map.remove("format");
+            }
+            map.values_mut().for_each(plain);
         }
-        Value::Array(list) => list.iter_mut().for_each(without_null),
+        Value::Array(list) => list.iter_mut().for_each(plain),
         _ => {}
     }
 }
@@ -78,7 +86,7 @@ pub(super) fn schema<T: JsonSchema>(description: &str, rules: Value) -> Value {
         .with_transform(OptionalEnum)
         .into_generator();
     let mut schema = generator.into_root_schema_for::<T>().to_value();
-    without_null(&mut schema);
+    plain(&mut schema);
     let object = schema.as_object_mut().expect("a struct's schema is an object");
     object.remove("$schema");
     object.remove("title");
