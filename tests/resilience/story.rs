@@ -117,8 +117,12 @@ fn a_killed_replica(cluster: &ControlPlane) {
 }
 
 fn a_restarted_api_server(cluster: &mut ControlPlane) {
-    let namespace = cluster.namespace("resilience", &ENFORCING).name().to_owned();
-    let load = Load::start(cluster, &namespace);
+    // Not held by a value: the cluster changes meanwhile.
+    let namespace = "resilience-restart";
+    cluster.kubectl().args(["create", "namespace", namespace]).ok();
+    let enforce = ["label", "namespace", namespace, "wavegate.dev/mode=enforce"];
+    cluster.kubectl().args(enforce).ok();
+    let load = Load::start(cluster, namespace);
     thread::sleep(AROUND);
     let before = load.tally().failures.len();
     cluster.restart_api_server();
