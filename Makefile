@@ -26,6 +26,7 @@ test: tools control-plane
 	  echo "end to end: $$(( $$(date +%s) - start )) s, of a budget of 1200 s on two cores"
 	$(MAKE) image
 	$(CARGO) test --test node
+	$(CARGO) test --test resilience -- --nocapture
 
 lint: $(DENY) book
 	$(CARGO) fmt --check

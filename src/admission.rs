@@ -9,7 +9,7 @@ mod review;
 use std::borrow::Cow;
 
 pub use decode::{DecodeError, Identity, decode, identity_of, uid_of};
-pub use policy::{PolicyReview, answer_policy, review_policy};
+pub use policy::{PolicyReview, answer_policy, review_override, review_policy};
 pub use respond::{
     answer_broken, answer_mutation, answer_unknown_mode, answer_validation, denial_message,
     warnings_line,

@@ -10,6 +10,7 @@ use serde_json::{Error, Value};
 use super::review::{Cause, Details, Response, Status};
 use super::{Admission, Operation};
 use crate::admission::respond::{one_line, prefixed, serialise};
+use crate::cluster::Override;
 use crate::policy::Policy;
 use crate::policy::document::weaken::weakenings;
 use crate::policy::document::{
@@ -55,6 +56,27 @@ pub fn review_policy(admission: &Admission<'_>, base: &Policy, now: Timestamp) -
         let warning =
             format!("only the {KIND} named {ACTIVE} is in force; {} does nothing", admission.name);
         review.warnings.push(warning);
+    }
+    review
+}
+
+/// Looks at a `GateOverride` that is created. Its shape is the API server's to check; what it cannot know is told.
+pub fn review_override(admission: &Admission<'_>, policy: &Policy, now: Timestamp) -> PolicyReview {
+    let mut review = PolicyReview::default();
+    if admission.operation != Operation::Create {
+        return review;
+    }
+    let Ok(mut one) = Override::read(&admission.namespace, admission.object) else {
+        return review;
+    };
+    one.created = one.created.min(now);
+    let Some(until) = one.until(policy.longest_bypass) else { return review };
+    if until <= now {
+        review.warnings.push(format!("it expired at {until} and does nothing"));
+    } else if one.spec.expires_at.is_some_and(|wanted| wanted > until) {
+        review
+            .warnings
+            .push(format!("it counts until {until}: the policy bounds a {}", one.kind()));
     }
     review
 }

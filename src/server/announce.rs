@@ -5,6 +5,10 @@
 
 use std::fmt;
 
+use crate::admission::{Admission, Identity, denial_message, identity_of, warnings_line};
+use crate::engine::{Decision, Mode, OverrideUse};
+use crate::policy::{Finding, Policy};
+
 /// Tells the cluster what happened to an object at admission.
 ///
 /// Called on the request path for real requests, never for dry runs. An implementation takes it and returns at once;
@@ -23,6 +27,45 @@ pub struct Occurrence {
     pub reason: Reason,
     /// The same for a person, in one line.
     pub note: String,
+}
+
+impl Occurrence {
+    /// What a decision leaves to be told: a refusal, a request that only a person's word let through, and warnings where
+    /// nothing is refused. `None` for everything else, and for a dry run.
+    pub fn of(
+        mode: Mode,
+        admission: &Admission<'_>,
+        policy: &Policy,
+        decision: &Decision,
+        body: &[u8],
+    ) -> Option<Self> {
+        if admission.dry_run {
+            return None;
+        }
+        let warns = mode == Mode::Warn && decision.warnings().next().is_some();
+        let (reason, note) = if !decision.is_allowed() {
+            (Reason::Denied, denial_message(admission, decision, policy))
+        } else if !decision.overrides_used().is_empty() {
+            let used: Vec<_> = decision.overrides_used().iter().map(OverrideUse::notice).collect();
+            (Reason::Overridden, format!("{} (asked by {})", used.join("; "), admission.username))
+        } else if decision.exempted().next().is_some() {
+            let told: Vec<_> = decision.exempted().map(Finding::to_string).collect();
+            (Reason::Exempted, told.join("; "))
+        } else if warns {
+            (Reason::Warned, warnings_line(decision))
+        } else {
+            return None;
+        };
+        let Identity { api_version, uid } = identity_of(body).unwrap_or_default();
+        let object = Regarding {
+            api_version,
+            kind: admission.kind.to_string(),
+            namespace: admission.namespace.to_string(),
+            name: admission.name.to_string(),
+            uid,
+        };
+        Some(Self { object, reason, note })
+    }
 }
 
 /// An object, as an Event names it. One that was refused at its creation does not exist, and has no uid.
@@ -47,8 +90,10 @@ pub enum Reason {
     Denied,
     /// The request was let through with warnings, where refusals are not wanted.
     Warned,
-    /// The request was let through because somebody said so.
+    /// The request was let through because of a `GateOverride`.
     Overridden,
+    /// The request was let through because of an exemption of the policy.
+    Exempted,
 }
 
 impl Reason {
@@ -58,6 +103,7 @@ impl Reason {
             Self::Denied => "Denied",
             Self::Warned => "Warned",
             Self::Overridden => "Overridden",
+            Self::Exempted => "Exempted",
         }
     }
 }

@@ -8,16 +8,16 @@ use arc_swap::ArcSwap;
 use jiff::Timestamp;
 
 use super::Step;
-use super::announce::{Announce, Occurrence, Reason, Regarding};
+use super::announce::{Announce, Occurrence};
 use super::live::{Live, LiveReading, Unread};
 use super::metrics::{self, Metrics};
 use crate::admission::{
-    Admission, Identity, PolicyReview, answer_broken, answer_mutation, answer_policy,
-    answer_unknown_mode, answer_validation, decode, denial_message, identity_of, review_policy,
-    uid_of, warnings_line,
+    Admission, PolicyReview, answer_broken, answer_mutation, answer_policy, answer_unknown_mode,
+    answer_validation, decode, review_override, review_policy, uid_of,
 };
 use crate::cluster::{ClusterState, Question, Reading};
-use crate::engine::{Decision, Mode, Mutation, OverrideUse, evaluate, mutate};
+use crate::domain::gate_override;
+use crate::engine::{Decision, Mode, Mutation, evaluate, mutate};
 use crate::policy::{Effect, Finding, Policies, Policy};
 
 /// What a webhook configuration calls. The mode is in the path, so that the server needs no look-up of
@@ -212,7 +212,7 @@ impl Webhook {
         let policy = policies.of(&admission.namespace);
         admission.detect(&policy.detection);
         let verdict = if endpoint == Endpoint::ValidatePolicy {
-            configured(&admission, &review_policy(&admission, &self.base, Timestamp::now()))
+            configured(&admission, &self.examine(&admission, policy))
         } else if endpoint == Endpoint::UnknownMode {
             Verdict::of_unknown_mode(&admission)
         } else if endpoint.mutates() {
@@ -229,6 +229,15 @@ impl Webhook {
         };
         log(endpoint, &admission, &verdict, started);
         Answer::review(verdict.body).into()
+    }
+
+    /// Looks at wavegate's own configuration.
+    fn examine(&self, admission: &Admission<'_>, policy: &Policy) -> PolicyReview {
+        let now = Timestamp::now();
+        if admission.kind == gate_override::KIND {
+            return review_override(admission, policy, now);
+        }
+        review_policy(admission, &self.base, now)
     }
 
     /// Decides on what the watchers know, or on that and what was told beyond it.
@@ -280,7 +289,7 @@ impl Webhook {
         }
     }
 
-    /// Tells the cluster of a real refusal, and of warnings where nothing is refused: Argo CD drops warnings.
+    /// Tells the cluster what nobody may have read.
     fn announce(
         &self,
         endpoint: Endpoint,
@@ -289,28 +298,12 @@ impl Webhook {
         decision: &Decision,
         body: &[u8],
     ) {
-        let Some(announce) = self.cluster.announce.as_ref().filter(|_| !admission.dry_run) else {
-            return;
-        };
-        let warned = endpoint.mode() == Mode::Warn && decision.warnings().next().is_some();
-        let (reason, note) = if !decision.is_allowed() {
-            (Reason::Denied, denial_message(admission, decision, policy))
-        } else if !decision.overrides_used().is_empty() {
-            (Reason::Overridden, overrides_line(admission, decision))
-        } else if warned {
-            (Reason::Warned, warnings_line(decision))
-        } else {
-            return;
-        };
-        let Identity { api_version, uid } = identity_of(body).unwrap_or_default();
-        let object = Regarding {
-            api_version,
-            kind: admission.kind.to_string(),
-            namespace: admission.namespace.to_string(),
-            name: admission.name.to_string(),
-            uid,
-        };
-        announce.announce(Occurrence { object, reason, note });
+        if let Some(announce) = &self.cluster.announce
+            && let Some(occurrence) =
+                Occurrence::of(endpoint.mode(), admission, policy, decision, body)
+        {
+            announce.announce(occurrence);
+        }
     }
 
     fn count(&self, endpoint: Endpoint, admission: &Admission<'_>, decision: &Decision) {
@@ -376,12 +369,6 @@ fn mutated(admission: &Admission<'_>, mutation: &Mutation) -> Verdict {
         warned: String::new(),
         overrides: String::new(),
     }
-}
-
-/// Which overrides let a request through, why, and who asked.
-fn overrides_line(admission: &Admission<'_>, decision: &Decision) -> String {
-    let used: Vec<String> = decision.overrides_used().iter().map(OverrideUse::notice).collect();
-    format!("{} (asked by {})", used.join("; "), admission.username)
 }
 
 fn configured(admission: &Admission<'_>, review: &PolicyReview) -> Verdict {

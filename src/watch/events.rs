@@ -19,7 +19,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use crate::server::Metrics;
-use crate::server::announce::{Announce, Occurrence, Reason, Regarding};
+use crate::server::announce::{Announce, Occurrence, Regarding};
 use crate::server::metrics::EventResult;
 use series::{Series, Written};
 
@@ -196,7 +196,7 @@ impl Events {
                 uid: set(&object.uid),
                 ..ObjectReference::default()
             },
-            type_: Some(kind_of(*reason).to_owned()),
+            type_: Some("Warning".to_owned()),
             reason: Some(reason.name().to_owned()),
             action: Some("Admission".to_owned()),
             message: Some(note.clone()),
@@ -208,13 +208,6 @@ impl Events {
             reporting_instance: Some(self.instance.clone()),
             ..Event::default()
         }
-    }
-}
-
-/// All of them are worth a look.
-const fn kind_of(reason: Reason) -> &'static str {
-    match reason {
-        Reason::Denied | Reason::Warned | Reason::Overridden => "Warning",
     }
 }
 

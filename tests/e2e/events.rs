@@ -19,7 +19,8 @@ fn events(namespace: &Namespace<'_>) -> Vec<Value> {
     events
 }
 
-fn event(namespace: &Namespace<'_>, reason: &str) -> Value {
+/// Waits for an Event of wavegate's with this reason.
+pub(crate) fn event(namespace: &Namespace<'_>, reason: &str) -> Value {
     eventually(&format!("an Event {reason}"), BOUND, || {
         events(namespace).into_iter().find(|event| event["reason"] == reason)
     })

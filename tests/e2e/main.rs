@@ -15,6 +15,7 @@ mod cluster;
 mod alone;
 mod certificates;
 mod conditions;
+mod documents;
 mod events;
 mod gate;
 mod guard;

@@ -7,6 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 use crate::cluster::{Namespace, Output, eventually};
+use crate::events::event;
 use crate::gate::manifests::{app, migration, named};
 use crate::gate::{becomes_recorded_in, passes_in_time};
 use crate::guard::{codes, enforcing, guarded, verdict};
@@ -62,6 +63,14 @@ fn passed(output: &Output, words: &[&str]) {
     }
 }
 
+/// An Event with this reason says so.
+#[track_caller]
+fn told(namespace: &Namespace<'_>, reason: &str, words: &str) {
+    let event = event(namespace, reason);
+    let message = event["message"].as_str().unwrap_or_default();
+    assert!(message.contains(words), "{words:?} is not in {message}");
+}
+
 fn used(kind: &str) -> f64 {
     let (_, wavegate) = guarded();
     let series = format!("wavegate_overrides_used_total{{kind=\"{kind}\"}}");
@@ -91,7 +100,9 @@ fn a_bypass_lets_the_very_next_try_through_and_leaves_a_trace() {
     held(&refused, "Or a person lets it through by a GateOverride (Bypass): https://");
     let before = used("bypass");
     // A year is more than the policy allows: a day is what it gets.
-    create(&namespace, &bypass(from_now(365 * 86_400)));
+    let long = bypass(from_now(365 * 86_400));
+    let created = namespace.kubectl().args(["create", "--filename=-"]).stdin(long).run();
+    passed(&created, &["it counts until ", "the policy bounds a Bypass"]);
     let until = namespace.kubectl().args(["get", "gateoverride", "hotfix-v2"]).json();
     let created: Timestamp =
         until["metadata"]["creationTimestamp"].as_str().unwrap().parse().unwrap();
@@ -107,6 +118,7 @@ fn a_bypass_lets_the_very_next_try_through_and_leaves_a_trace() {
     assert_eq!(verdict(&other).denied, codes(&["WG301"]), "another release: {}", other.stderr);
     passed(&apply(&namespace, &app("v2")), &words);
     eventually("the use is counted", BOUND, || (used("bypass") > before).then_some(()));
+    told(&namespace, "Overridden", "(Bypass) lets ");
     eventually("the use is logged, that of the dry run is not", BOUND, || {
         let logged = logged(&namespace);
         let real = logged.iter().any(|(dry, named)| !dry && named == "Bypass/hotfix-v2");
@@ -170,6 +182,7 @@ fn an_attest_counts_as_the_migration() {
         ],
     );
     eventually("the use is counted", BOUND, || (used("attest") > before).then_some(()));
+    told(&namespace, "Overridden", "(Attest) lets ");
     namespace.kubectl().args(["delete", "gateoverride", "migrated-v2-by-hand"]).ok();
     passed(&apply(&namespace, &app("v1")), &[]);
     eventually("it counts no more", BOUND, || {
@@ -220,6 +233,7 @@ fn a_retired_app_is_not_held_any_more() {
     create(&namespace, RETIRE);
     passed(&apply(&namespace, &app("v2")), &["GateOverride no-database-any-more (Retire)"]);
     eventually("the use is counted", BOUND, || (used("retire") > before).then_some(()));
+    told(&namespace, "Overridden", "(Retire) lets ");
 }
 
 /// What a schema and its rules can say is refused by the API server, with what to write instead.

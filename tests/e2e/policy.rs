@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use crate::alone::{alone, ready};
 use crate::cluster::wavegate::Wavegate;
 use crate::cluster::{ControlPlane, Namespace, Output, eventually};
+use crate::events::event;
 use crate::guard::{codes, verdict};
 
 const BOUND: Duration = Duration::from_mins(1);
@@ -218,6 +219,8 @@ fn an_exemption_lets_through_and_says_until_when() {
     assert!(output.status.success(), "{}", output.stderr);
     let told = format!("(exempt until {soon}, which is soon: the runner retries)");
     assert!(output.stderr.contains(&told), "{}", output.stderr);
+    let event = event(&namespace, "Exempted");
+    assert!(event["message"].as_str().is_some_and(|message| message.contains(&told)), "{event}");
     assert!(verdict_of(&other).0, "nothing else is exempt");
     let expiring = condition(control_plane, "ExemptionsExpiring", "True");
     assert!(expiring["message"].as_str().unwrap().contains(&soon));
