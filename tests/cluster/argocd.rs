@@ -27,6 +27,8 @@ use std::path::PathBuf;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use serde_json::Value;
+
 use super::ControlPlane;
 use super::kubectl::Kubectl;
 use super::server::Server;
@@ -81,6 +83,23 @@ impl<'c> ArgoCd<'c> {
     /// An Application in the making, named after the test.
     pub fn application(&self, test: &str) -> Draft<'_> {
         Draft::new(self, test)
+    }
+
+    /// The Application of a manifest, as it stands there but for its repository; returns once Argo CD has compared it.
+    ///
+    /// # Panics
+    /// When it cannot be created or is not compared.
+    pub fn apply(&self, manifest: &Value, repository: &Repository) -> Application<'_> {
+        let mut manifest = manifest.clone();
+        manifest["spec"]["source"]["repoURL"] = repository.url().into();
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        let name = text(&manifest["metadata"]["name"]);
+        let destination = text(&manifest["spec"]["destination"]["namespace"]);
+        let path = text(&manifest["spec"]["source"]["path"]);
+        let source = (repository.clone(), path);
+        let application = Application::new(self, name, (destination, None), source);
+        application.create(&manifest);
+        application
     }
 
     /// An empty Git repository, for several Applications. The name must not be in use.

@@ -13,6 +13,7 @@
 mod cluster;
 
 mod alone;
+mod by_one_label;
 mod certificates;
 mod conditions;
 mod documents;

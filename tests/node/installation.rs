@@ -4,6 +4,7 @@ use std::env;
 use std::panic::{self, AssertUnwindSafe};
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
+use std::time::{Duration, Instant};
 
 use crate::cluster::image::release;
 use crate::cluster::programs::Program;
@@ -44,13 +45,22 @@ pub(crate) fn follow_page(cluster: &ControlPlane) {
     cluster.load(&own_image(cluster));
     let [install, ..] = &blocks()[..] else { panic!("a block of commands") };
     assert!(install.contains("image.tag=0.1.0 "), "the page names another image than {IMAGE}");
+    let begin = Instant::now();
     let output = run(cluster, install);
+    let _ = TOOK.set(begin.elapsed());
     let told = format!("{}{}", output.stdout, output.stderr);
     assert!(output.status.success(), "{install}{told}");
     // Pod Security only warns of what a Deployment's pods will be refused for.
     assert!(!told.contains("Warning:"), "{told}");
     wavegate::until_asked(cluster);
 }
+
+/// How long the page's installation took.
+pub(crate) fn took() -> Option<Duration> {
+    TOOK.get().copied()
+}
+
+static TOOK: OnceLock<Duration> = OnceLock::new();
 
 /// The page's blocks of commands.
 pub(crate) fn blocks() -> Vec<&'static str> {
@@ -80,7 +90,7 @@ pub(crate) fn run(cluster: &ControlPlane, script: &str) -> Output {
 }
 
 /// The archive of the image under test: what `make image` makes, or what `$WAVEGATE_IMAGE_ARCHIVE` names.
-fn own_image(cluster: &ControlPlane) -> PathBuf {
+pub(crate) fn own_image(cluster: &ControlPlane) -> PathBuf {
     if let Some(archive) = env::var_os("WAVEGATE_IMAGE_ARCHIVE") {
         return PathBuf::from(archive);
     }

@@ -16,9 +16,15 @@ mod cluster;
 #[path = "../cluster/play.rs"]
 mod play;
 
+#[path = "../resilience/load.rs"]
+#[allow(dead_code, reason = "its other users ask for more")]
+mod load;
+
+mod by_argocd;
 mod harness;
 mod images;
 mod installation;
+mod quick_start;
 mod recipe;
 mod shop;
 mod skipped;
