@@ -75,7 +75,8 @@ pub struct OverrideSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "serve", schemars(length(min = 1, max = 253), regex(pattern = r"^\S+$")))]
     pub migration: Option<String>,
-    /// What succeeded before counts no more; without it, or where it is still to come, when the override was created.
+    /// The moment of the restore: what succeeded before counts no more. Without it, or where it is still to come, when the
+    /// override was created.
     /// Invalidate only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub before: Option<Timestamp>,

@@ -235,7 +235,7 @@ fn promtool_finds_nothing_in_the_metrics_and_the_alerts() {
 }
 
 /// An incident: the alert that it raises, and series as promtool writes them, one sample a minute.
-const INCIDENTS: [(&str, &[(&str, &str)]); 17] = [
+const INCIDENTS: [(&str, &[(&str, &str)]); 18] = [
     ("WavegateDown", &[(r#"up{job="wavegate",pod="a"}"#, "1x5 _x40")]),
     ("WavegateReplicaDown", &[(UP, "1x40"), (r#"up{job="wavegate",pod="b"}"#, "0x40")]),
     (
@@ -249,6 +249,14 @@ const INCIDENTS: [(&str, &[(&str, &str)]); 17] = [
     (
         "WavegateAuthorityExpires",
         &[(UP, "1x120"), (r#"wavegate_ca_not_after_timestamp_seconds{pod="a"}"#, "2000000x120")],
+    ),
+    (
+        "WavegateAuthorityNotPublished",
+        &[
+            (UP, "1x120"),
+            (r#"wavegate_ca_not_after_timestamp_seconds{pod="a"}"#, "150000000x120"),
+            (r#"wavegate_ca_bundle_current{pod="a"}"#, "0x120"),
+        ],
     ),
     (
         "WavegateCertificateNotRotated",

@@ -47,6 +47,7 @@ fn the_page_of_metrics_is_current() {
     // What has no series yet is not written.
     metrics.finding(Endpoint::ValidateEnforce, "WG101", Effect::Deny);
     metrics.decided(Mode::Enforce, Verdict::Denied, false, "shop");
+    metrics.policy().exempted("WG101");
     metrics.watch().namespaces(&[(NamespaceMode::Enforce, 1)]);
     let text = metrics.encode().unwrap();
     let mut page = "# Metrics\n\nGenerated from what a server says of itself at `/metrics` on port 8080. Counters end in `_total`.\n\n\

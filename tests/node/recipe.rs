@@ -43,16 +43,22 @@ fn a_migration_waits_for_its_database_and_the_app_for_its_migration() {
     assert_eq!(shop.query("SELECT colour FROM item").trim(), "grey");
 }
 
-/// What the waiter reads at run time, wavegate itself never may.
+/// What the waiter reads at run time, wavegate itself never may: of all Secrets only that of its own certificates.
 #[test]
-fn wavegate_has_no_access_to_secrets() {
+fn wavegate_reads_no_secret_but_its_own() {
     let Some(cluster) = installation::shared() else { return };
-    for verb in ["get", "list", "watch"] {
-        for namespace in ["default", installation::NAMESPACE] {
-            let ask =
-                ["auth", "can-i", verb, "secrets", "--as=system:serviceaccount:wavegate:wavegate"];
+    let own = installation::NAMESPACE;
+    for (namespace, what, wanted) in [
+        ("default", "secrets", "no"),
+        ("default", "secrets/wavegate-certificates", "no"),
+        (own, "secrets", "no"),
+        (own, "secrets/another", "no"),
+        (own, "secrets/wavegate-certificates", "yes"),
+    ] {
+        for verb in ["get", "list", "watch"] {
+            let ask = ["auth", "can-i", verb, what, "--as=system:serviceaccount:wavegate:wavegate"];
             let answer = cluster.kubectl().namespace(namespace).args(ask).run();
-            assert_eq!(answer.stdout.trim(), "no", "{verb} secrets in {namespace}");
+            assert_eq!(answer.stdout.trim(), wanted, "{verb} {what} in {namespace}");
         }
     }
 }

@@ -79,7 +79,8 @@ fn assert_sound(tally: &Tally) {
 
 fn upgrade(cluster: &ControlPlane, values: &[&str]) {
     let chart = concat!(env!("CARGO_MANIFEST_DIR"), "/charts/wavegate");
-    let upgrade = ["upgrade", "wavegate", chart, "--reuse-values", "--wait", "--timeout=110s"];
+    let upgrade =
+        ["upgrade", "wavegate", chart, "--reset-then-reuse-values", "--wait", "--timeout=110s"];
     cluster.helm().namespace(NAMESPACE).args(upgrade).args(values).within(BOUND).ok();
 }
 

@@ -33,7 +33,7 @@ Namespaces that no entry ever asks about. A webhook that must answer before the 
 itself can be repaired is an outage that nobody gets out of.
 */}}
 {{- define "wavegate.excluded" -}}
-{{- concat (list "kube-system") .Values.argocd.namespaces (list .Release.Namespace) | uniq | toJson -}}
+{{- concat (list "kube-system") (.Values.argocd.namespaces | default list) (list .Release.Namespace) | uniq | toJson -}}
 {{- end }}
 
 {{/*
@@ -43,7 +43,7 @@ entries of their own and are left out of the others, so that nothing is asked ab
 */}}
 {{- define "wavegate.namespaces" -}}
 {{- $excluded := include "wavegate.excluded" .root | fromJsonArray -}}
-{{- $pinned := .root.Values.pinnedNamespaces | uniq -}}
+{{- $pinned := .root.Values.pinnedNamespaces | default list | uniq -}}
 matchExpressions:
   {{- if eq .mode "pinned" }}
   - {key: kubernetes.io/metadata.name, operator: In, values: {{ toJson $pinned }}}
