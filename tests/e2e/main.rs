@@ -28,4 +28,5 @@ mod proxy;
 mod ratchet;
 mod recipe;
 mod records;
+mod threats;
 mod why;
