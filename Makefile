@@ -25,7 +25,7 @@ test: tools control-plane
 	@start=$$(date +%s); RUST_TEST_THREADS=6 $(CARGO) test --test e2e || exit; \
 	  echo "end to end: $$(( $$(date +%s) - start )) s, of a budget of 1200 s on two cores"
 	$(MAKE) image
-	$(CARGO) test --test node
+	RUST_TEST_THREADS=4 $(CARGO) test --test node
 	$(CARGO) test --test resilience -- --nocapture
 
 lint: $(DENY) book

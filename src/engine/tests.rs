@@ -220,14 +220,16 @@ fn a_job_keeps_its_keys_after_its_creation() {
         without("/metadata/labels", "stamp.wavegate.dev/tracked"),
         without("/metadata/labels", "wavegate.dev/role"),
     ];
-    for object in refused {
+    let deleted = |mut object: Value| {
+        object["metadata"]["deletionTimestamp"] = json!("2026-11-24T00:00:00Z");
+        object
+    };
+    for object in refused.clone().into_iter().chain(refused.map(deleted)) {
         let request = Request::update(stamped.clone(), object);
         assert_eq!(request.decide(Mode::Enforce), ["deny WG311"]);
         assert_eq!(request.decide(Mode::Warn), ["warn WG311"]);
     }
-    let mut deleted = with("labels", "wavegate.dev/role", "none");
-    deleted["metadata"]["deletionTimestamp"] = json!("2026-11-24T00:00:00Z");
-    for object in [with("labels", "team", "x"), deleted] {
+    for object in [with("labels", "team", "x"), deleted(stamped.clone())] {
         assert_eq!(Request::update(stamped.clone(), object).decide(Mode::Enforce), [""; 0]);
     }
 }

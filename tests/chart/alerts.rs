@@ -251,16 +251,16 @@ const INCIDENTS: [(&str, &[(&str, &str)]); 18] = [
         &[(UP, "1x120"), (r#"wavegate_ca_not_after_timestamp_seconds{pod="a"}"#, "2000000x120")],
     ),
     (
-        "WavegateAuthorityNotPublished",
-        &[
-            (UP, "1x120"),
-            (r#"wavegate_ca_not_after_timestamp_seconds{pod="a"}"#, "150000000x120"),
-            (r#"wavegate_ca_bundle_current{pod="a"}"#, "0x120"),
-        ],
-    ),
-    (
         "WavegateCertificateNotRotated",
         &[
+            (
+                "WavegateAuthorityNotPublished",
+                &[
+                    (UP, "1x120"),
+                    (r#"wavegate_ca_not_after_timestamp_seconds{pod="a"}"#, "150000000x120"),
+                    (r#"wavegate_ca_bundle_current{pod="a"}"#, "0x120"),
+                ],
+            ),
             (UP, "1x120"),
             (
                 r#"wavegate_certificate_rotations_total{kind="leaf",pod="a",result="failed"}"#,

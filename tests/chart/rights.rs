@@ -1,9 +1,11 @@
 //! What wavegate's account may do, as the API server lists it: what follows, and nothing else.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use serde_json::Value;
 
+use crate::cluster::{chart, eventually};
 use crate::rig::{installed, objects, template};
 
 /// In its own namespace: resource, names, verbs.
@@ -130,4 +132,46 @@ fn guards_hold_for_accounts_that_may_do_everything() {
     assert!(refused.stderr.contains("records.writers"), "{}", refused.stderr);
     let own = create("system:serviceaccount:wavegate:wavegate");
     assert!(own.status.success(), "{}", own.stderr);
+}
+
+const BYPASS: &str = include_str!("../../examples/overrides/bypass.yaml");
+
+/// A person needs a role alone; who is none by its user's name may be named.
+#[test]
+fn overrides_are_for_persons_with_the_role() {
+    let (control_plane, _) = installed();
+    let values = ["gateOverrides.refused={cloud-role}"];
+    let guards = chart::render(control_plane, &["guards"], &values);
+    // Beside the guard that is there: a request must pass both.
+    let guards = guards.replace("wavegate-overrides", "wavegate-refused");
+    let guards = guards.replace("wavegate-records", "wavegate-refused-records");
+    control_plane.kubectl().args(["apply", "--filename=-"]).stdin(&*guards).ok();
+    let namespace = control_plane.namespace("rights::persons", &[]);
+    let bind = ["create", "rolebinding", "overrides", "--clusterrole=wavegate-overrides"];
+    let subjects = ["--user=sre", "--user=cloud-role"];
+    namespace.kubectl().args(bind).args(subjects).ok();
+    let create = |user: &str| {
+        let user = format!("--as={user}");
+        let create = ["create", "--dry-run=server", "--filename=-", &user];
+        namespace.kubectl().args(create).stdin(BYPASS).run()
+    };
+    eventually("the guard is in force", Duration::from_secs(30), || {
+        let refused = create("cloud-role");
+        refused.stderr.contains("a person's word; cloud-role may neither").then_some(())
+    });
+    let person = create("sre");
+    assert!(person.status.success(), "{}", person.stderr);
+    let nobody = create("developer");
+    assert!(
+        nobody.stderr.contains("cannot create resource \"gateoverrides\""),
+        "{}",
+        nobody.stderr
+    );
+    let account = create("system:serviceaccount:argocd:application-controller");
+    assert!(account.stderr.contains("gateOverrides.writers"), "{}", account.stderr);
+    for policy in ["wavegate-refused", "wavegate-refused-records"] {
+        for kind in ["validatingadmissionpolicybinding", "validatingadmissionpolicy"] {
+            control_plane.kubectl().args(["delete", kind, policy]).ok();
+        }
+    }
 }

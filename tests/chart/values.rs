@@ -11,7 +11,7 @@ fn helm_finds_nothing_to_complain_about() {
 }
 
 /// A value, and what Helm says of it. Each of them would otherwise be a setting that is silently not in force.
-const WRONG: [(&str, &str); 26] = [
+const WRONG: [(&str, &str); 27] = [
     ("replicas=3", "additional properties 'replicas' not allowed"),
     ("server.replica=3", "at '/server'"),
     ("server.replicas=0", "at '/server/replicas'"),
@@ -34,6 +34,7 @@ const WRONG: [(&str, &str); 26] = [
     ("waiter.busyboxUser=root", "at '/waiter/busyboxUser'"),
     ("records.writers={it's me}", "at '/records/writers/0'"),
     ("gateOverrides.writers={argocd}", "at '/gateOverrides/writers/0'"),
+    ("gateOverrides.refused={it's}", "at '/gateOverrides/refused/0'"),
     ("networkPolicy.apiServerPorts={0}", "at '/networkPolicy/apiServerPorts/0'"),
     ("networkPolicy.metricsFrom[0].namespace=monitoring", "at '/networkPolicy/metricsFrom/0'"),
     ("crds.keep=false", "at '/crds'"),

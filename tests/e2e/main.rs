@@ -30,4 +30,5 @@ mod proxy;
 mod ratchet;
 mod recipe;
 mod records;
+mod threats;
 mod why;

@@ -79,8 +79,8 @@ object.metadata.?annotations.orValue({}).exists(k, k.startsWith('argocd.argoproj
 || object.?spec.?template.?metadata.?annotations.orValue({}).exists(k, k.startsWith('wavegate.dev/'))
 {{- end }}
 
+{{/* Also of a Job that is being deleted: a finalizer keeps it for as long as its author likes, and it is evidence still. */}}
 {{- define "wavegate.when.keysChanged" -}}
-{{ include "wavegate.when.living" . }}
 - name: changes-a-key
   expression: |-
     object.?spec.?template.?metadata != oldObject.?spec.?template.?metadata
