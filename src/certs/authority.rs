@@ -127,6 +127,6 @@ fn is_pair(certificate: &str, key: &str) -> Option<CertificateDer<'static>> {
 
 fn name_of(key: &KeyPair) -> String {
     let hash = Sha256::digest(key.der_bytes());
-    let digits: String = hash.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
-    format!("wavegate CA {digits}")
+    let number = hash.iter().take(8).fold(0_u64, |number, byte| number << 8 | u64::from(*byte));
+    format!("wavegate CA {number:016x}")
 }

@@ -134,5 +134,5 @@ async fn changed(managed: Option<&mut ManagedPair>) {
         return;
     }
     // There is none, or who keeps it is gone: what it kept last stays.
-    std::future::pending().await
+    std::future::pending::<()>().await;
 }

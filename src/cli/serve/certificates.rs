@@ -12,8 +12,13 @@ use crate::watch::certificates::{Lifetimes, Options};
 #[derive(Debug, Args)]
 pub(super) struct Certificates {
     /// Make, renew and publish certificates without anybody's help, instead of reading them from files.
-    #[arg(long, env = "WAVEGATE_MANAGED_CERTIFICATES", conflicts_with = "standalone")]
-    managed_certificates: bool,
+    #[arg(
+        id = "managed_certificates",
+        long = "managed-certificates",
+        env = "WAVEGATE_MANAGED_CERTIFICATES",
+        conflicts_with = "standalone"
+    )]
+    managed: bool,
     /// Secret in wavegate's namespace that holds the managed certificates. It must exist; it may be empty.
     #[arg(long, default_value = "wavegate-certificates", value_name = "NAME")]
     certificate_secret: String,
@@ -52,7 +57,7 @@ pub(in crate::cli) enum Wrong {
 impl Certificates {
     /// What to keep, where it is asked for.
     pub(super) fn options(&self, namespace: &str) -> Result<Option<Options>, Wrong> {
-        if !self.managed_certificates {
+        if !self.managed {
             return Ok(None);
         }
         let mut names = SubjectName::of_service(&self.service, namespace)?;

@@ -37,7 +37,8 @@ fn changed(mut objects: Vec<Value>) -> Vec<Value> {
 }
 
 fn text(objects: &[Value]) -> String {
-    objects.iter().map(|object| format!("---\n{object}\n")).collect()
+    let objects: Vec<_> = objects.iter().map(Value::to_string).collect();
+    objects.join("\n---\n")
 }
 
 fn webhooks(site: &Site<'_>) -> usize {

@@ -8,8 +8,8 @@ use crate::certs::{Leaf, SubjectName};
 use crate::watch::certificates::store::{Data, LEAF, Store, certificates, covers, is_alive};
 
 const LIFETIMES: Lifetimes = Lifetimes {
-    leaf: Duration::from_secs(120),
-    ca: Duration::from_secs(300),
+    leaf: Duration::from_mins(2),
+    ca: Duration::from_mins(5),
     settle: Duration::from_secs(5),
     overlap: Duration::from_secs(10),
 };
@@ -18,8 +18,8 @@ fn at(second: i64) -> Timestamp {
     Timestamp::from_second(1_800_000_000 + second).unwrap()
 }
 
-fn span(issued: i64, ends: i64) -> Option<Span> {
-    Some(Span { issued: at(issued), ends: at(ends) })
+fn span(issued: i64, ends: i64) -> Span {
+    Span { issued: at(issued), ends: at(ends) }
 }
 
 fn names() -> Vec<SubjectName> {
@@ -28,8 +28,8 @@ fn names() -> Vec<SubjectName> {
 
 #[test]
 fn each_state_has_its_step() {
-    let stored = Facts { signer: span(0, 300), leaf: span(0, 90), ..Facts::default() };
-    let next = span(200, 500);
+    let stored = Facts { signer: Some(span(0, 300)), leaf: Some(span(0, 90)), ..Facts::default() };
+    let next = Some(span(200, 500));
     let cases: [(&str, Facts, Option<i64>, i64, Step); 20] = [
         ("nothing is stored", Facts::default(), None, 0, Step::Prepare),
         ("nobody waits", Facts { next, ..Facts::default() }, None, 200, Step::Promote),
@@ -54,29 +54,35 @@ fn each_state_has_its_step() {
         ("no leaf fits", Facts { leaf: None, ..stored }, None, 1, Step::Issue),
         (
             "a leaf that ends with its CA",
-            Facts { leaf: span(100, 300), ..stored },
+            Facts { leaf: Some(span(100, 300)), ..stored },
             None,
             199,
             Step::Rest,
         ),
         (
             "two thirds of the CA are over",
-            Facts { leaf: span(190, 280), ..stored },
+            Facts { leaf: Some(span(190, 280)), ..stored },
             None,
             200,
             Step::Prepare,
         ),
-        ("unpublished", Facts { leaf: span(190, 280), next, ..stored }, None, 299, Step::Issue),
+        (
+            "unpublished",
+            Facts { leaf: Some(span(190, 280)), next, ..stored },
+            None,
+            299,
+            Step::Issue,
+        ),
         (
             "published lately",
-            Facts { leaf: span(190, 280), next, ..stored },
+            Facts { leaf: Some(span(190, 280)), next, ..stored },
             Some(200),
             204,
             Step::Rest,
         ),
         (
             "published and settled",
-            Facts { leaf: span(190, 280), next, ..stored },
+            Facts { leaf: Some(span(190, 280)), next, ..stored },
             Some(200),
             205,
             Step::Promote,
