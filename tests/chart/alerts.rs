@@ -253,19 +253,19 @@ const INCIDENTS: [(&str, &[(&str, &str)]); 18] = [
     (
         "WavegateCertificateNotRotated",
         &[
-            (
-                "WavegateAuthorityNotPublished",
-                &[
-                    (UP, "1x120"),
-                    (r#"wavegate_ca_not_after_timestamp_seconds{pod="a"}"#, "150000000x120"),
-                    (r#"wavegate_ca_bundle_current{pod="a"}"#, "0x120"),
-                ],
-            ),
             (UP, "1x120"),
             (
                 r#"wavegate_certificate_rotations_total{kind="leaf",pod="a",result="failed"}"#,
                 "0+1x120",
             ),
+        ],
+    ),
+    (
+        "WavegateAuthorityNotPublished",
+        &[
+            (UP, "1x120"),
+            (r#"wavegate_ca_not_after_timestamp_seconds{pod="a"}"#, "150000000x120"),
+            (r#"wavegate_ca_bundle_current{pod="a"}"#, "0x120"),
         ],
     ),
     (

@@ -9,13 +9,15 @@ mod overrides;
 mod policy;
 
 use std::collections::BTreeSet;
+#[cfg(feature = "serve")]
+use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
 
 #[cfg(feature = "serve")]
 use wavegate::engine::Mode;
-use wavegate::policy::docs;
 use wavegate::policy::rules::RULES;
+use wavegate::policy::{Rule, docs};
 #[cfg(feature = "serve")]
 use wavegate::server::metrics::{Effect, NamespaceMode, Verdict};
 #[cfg(feature = "serve")]
@@ -59,10 +61,8 @@ fn the_page_of_metrics_is_current() {
         let (of, meaning) = help.next().unwrap().split_once(' ').unwrap();
         assert_eq!(of, name, "help and type in one order");
         let total = if kind == "counter" { "_total" } else { "" };
-        page.push_str(&format!(
-            "| `{name}{total}` | {kind} | {} |\n",
-            meaning.trim_end_matches('.')
-        ));
+        let meaning = meaning.trim_end_matches('.');
+        writeln!(page, "| `{name}{total}` | {kind} | {meaning} |").unwrap();
     }
     compare("docs/metrics.md", &page);
 }
@@ -79,10 +79,8 @@ fn rule_pages_are_current() {
     compare("docs/rules/README.md", &index);
     let summary = fs::read_to_string(SUMMARY).unwrap();
     let by_hand = summary.split(RULES_OF_SUMMARY).next().unwrap();
-    let rules = RULES
-        .iter()
-        .map(|rule| format!("  - [{} {}](rules/{0}.md)\n", rule.code, rule.name))
-        .collect::<String>();
+    let line = |rule: &&Rule| format!("  - [{} {}](rules/{0}.md)\n", rule.code, rule.name);
+    let rules = RULES.iter().map(line).collect::<Vec<_>>().concat();
     compare(SUMMARY, &format!("{by_hand}{RULES_OF_SUMMARY}{rules}"));
     let mut want: BTreeSet<String> = RULES.iter().map(|rule| format!("{}.md", rule.code)).collect();
     want.insert("README.md".to_owned());

@@ -73,7 +73,8 @@ impl fmt::Display for Failure {
 impl Tally {
     /// The failures, a line each.
     pub(crate) fn lines(&self) -> String {
-        self.failures.iter().map(|failure| format!("\n  {failure}")).collect()
+        let lines: Vec<String> = self.failures.iter().map(Failure::to_string).collect();
+        lines.join("\n  ")
     }
 
     /// Requests sent in all.
@@ -238,7 +239,7 @@ impl Sender {
                 }
                 _ => {
                     // Two templates by turns, so that there are two ReplicaSets and no more.
-                    let value = if turn / 4 % 2 == 0 { "a" } else { "b" };
+                    let value = if (turn / 4).is_multiple_of(2) { "a" } else { "b" };
                     let annotations = json!({"load": format!("{}-{value}", self.number)});
                     let template = json!({"metadata": {"annotations": annotations}});
                     let patch = Patch::Merge(json!({"spec": {"template": template}}));
