@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use clap::{Args, ValueEnum};
+use clap::{ArgGroup, Args, ValueEnum};
 use thiserror::Error as ThisError;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::filter::LevelFilter;
@@ -27,6 +27,8 @@ use crate::watch::certificates::{Certificates, start as keep};
 use crate::watch::{self, Watch};
 
 #[derive(Debug, Args)]
+// A required group, so that the message for none of them names both ways.
+#[command(group = ArgGroup::new("certificate").args(["tls_cert", "managed_certificates"]).required(true))]
 pub(super) struct Arguments {
     /// Address of the webhook port; port 0 lets the operating system choose, and the log tells which.
     #[arg(long, env = "WAVEGATE_LISTEN", default_value = "0.0.0.0:8443")]
@@ -39,7 +41,7 @@ pub(super) struct Arguments {
     #[arg(
         long,
         env = "WAVEGATE_TLS_CERT",
-        required_unless_present = "managed_certificates",
+        requires = "tls_key",
         conflicts_with = "managed_certificates"
     )]
     tls_cert: Option<PathBuf>,
@@ -47,7 +49,7 @@ pub(super) struct Arguments {
     #[arg(
         long,
         env = "WAVEGATE_TLS_KEY",
-        required_unless_present = "managed_certificates",
+        requires = "tls_cert",
         conflicts_with = "managed_certificates"
     )]
     tls_key: Option<PathBuf>,
@@ -198,9 +200,17 @@ impl Arguments {
             readiness,
         };
         server::run(config, decide, shutdown).await?;
-        if let Some(watch) = watch {
-            watch.stop(FLUSH).await;
-        }
+        let stop_watch = async {
+            if let Some(watch) = watch {
+                watch.stop(FLUSH).await;
+            }
+        };
+        let stop_certificates = async {
+            if let Some(certificates) = certificates {
+                certificates.stop().await;
+            }
+        };
+        tokio::join!(stop_watch, stop_certificates);
         Ok(())
     }
 
