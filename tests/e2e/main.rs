@@ -13,6 +13,7 @@
 mod cluster;
 
 mod alone;
+mod callers;
 mod certificates;
 mod conditions;
 mod events;
