@@ -115,6 +115,7 @@ pub struct Watch {
     pub announce: Arc<dyn Announce>,
     watching: JoinSet<()>,
     recording: JoinSet<()>,
+    pruning: Claim,
     stop: watch::Sender<Option<Duration>>,
 }
 
@@ -161,16 +162,13 @@ pub async fn start(
     recording.spawn(recorder.run());
     let (events, inbox) = Events::new(client.clone(), Arc::clone(&metrics), stop.subscribe());
     recording.spawn(events.run());
+    // Good until the next round and one more: a holder that is gone is noticed then.
+    let lasts = prune_every.saturating_mul(2);
+    let pruning = Claim::new(client.clone(), &namespace, lease::PRUNING, lasts);
     let pruner = Pruner {
         client: client.clone(),
         reader: live.clone(),
-        // Good until the next round and one more: a holder that is gone is noticed then.
-        claim: Claim::new(
-            client.clone(),
-            &namespace,
-            lease::PRUNING,
-            prune_every.saturating_mul(2),
-        ),
+        claim: pruning.clone(),
         known: known.clone(),
         metrics: Arc::clone(&metrics),
         listings: listed,
@@ -202,17 +200,20 @@ pub async fn start(
         announce: Arc::new(inbox),
         watching,
         recording,
+        pruning,
         stop,
     })
 }
 
 impl Watch {
-    /// Ends the watches, and then, as soon as the records that are still to be written are, or `grace` is over, the
+    /// Ends the watches, gives up the Lease for pruning, and then, as soon as the records that are still to be written are, or `grace` is over, the
     /// rest.
     pub async fn stop(mut self, grace: Duration) {
         self.watching.shutdown().await;
         self.stop.send_replace(Some(grace));
-        while self.recording.join_next().await.is_some() {}
+        // The pruner has ended, so it does not claim again.
+        let recorded = async { while self.recording.join_next().await.is_some() {} };
+        tokio::join!(recorded, self.pruning.give_up());
     }
 }
 

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use clap::{Args, ValueEnum};
+use clap::{ArgGroup, Args, ValueEnum};
 use thiserror::Error as ThisError;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::filter::LevelFilter;
@@ -28,6 +28,8 @@ use crate::watch::certificates::{Certificates, start as keep};
 use crate::watch::{self, Watch};
 
 #[derive(Debug, Args)]
+// A required group, so that the message for none of them names both ways.
+#[command(group = ArgGroup::new("certificate").args(["tls_cert", "managed_certificates"]).required(true))]
 pub(super) struct Arguments {
     /// Address of the webhook port; port 0 lets the operating system choose, and the log tells which.
     #[arg(long, env = "WAVEGATE_LISTEN", default_value = "0.0.0.0:8443")]
@@ -40,7 +42,7 @@ pub(super) struct Arguments {
     #[arg(
         long,
         env = "WAVEGATE_TLS_CERT",
-        required_unless_present = "managed_certificates",
+        requires = "tls_key",
         conflicts_with = "managed_certificates"
     )]
     tls_cert: Option<PathBuf>,
@@ -48,7 +50,7 @@ pub(super) struct Arguments {
     #[arg(
         long,
         env = "WAVEGATE_TLS_KEY",
-        required_unless_present = "managed_certificates",
+        requires = "tls_cert",
         conflicts_with = "managed_certificates"
     )]
     tls_key: Option<PathBuf>,
@@ -200,9 +202,17 @@ impl Arguments {
             readiness,
         };
         server::run(config, decide, shutdown).await?;
-        if let Some(watch) = watch {
-            watch.stop(FLUSH).await;
-        }
+        let stop_watch = async {
+            if let Some(watch) = watch {
+                watch.stop(FLUSH).await;
+            }
+        };
+        let stop_certificates = async {
+            if let Some(certificates) = certificates {
+                certificates.stop().await;
+            }
+        };
+        tokio::join!(stop_watch, stop_certificates);
         Ok(())
     }
 

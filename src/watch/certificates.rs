@@ -49,11 +49,25 @@ pub struct Options {
 }
 
 /// Certificates in keeping. Dropped, what is served stays.
-#[derive(Debug)]
 pub struct Certificates {
     /// What the server serves.
     pub pair: ManagedPair,
-    _tasks: JoinSet<()>,
+    claim: Claim,
+    tasks: JoinSet<()>,
+}
+
+impl std::fmt::Debug for Certificates {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Certificates").finish_non_exhaustive()
+    }
+}
+
+impl Certificates {
+    /// Keeps them no longer, and lets another replica do so at once. What is served stays.
+    pub async fn stop(mut self) {
+        self.tasks.shutdown().await;
+        self.claim.give_up().await;
+    }
 }
 
 /// Begins to keep certificates. Returns at once; `readiness` waits until there is a certificate that API servers trust.
@@ -85,10 +99,10 @@ pub async fn start(
         .run(),
     );
     let claim = Claim::new(client.clone(), namespace, lease::CERTIFICATES, keeper::HELD);
-    let keeper = Keeper::new(&client, namespace, claim, options, metrics);
+    let keeper = Keeper::new(&client, namespace, claim.clone(), options, metrics);
     tasks.spawn(keeper.run(seen));
     watch_all(&mut tasks, &client, namespace, options, sender);
-    Ok(Certificates { pair: ManagedPair(pair), _tasks: tasks })
+    Ok(Certificates { pair: ManagedPair(pair), claim, tasks })
 }
 
 fn watch_all(

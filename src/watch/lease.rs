@@ -10,6 +10,7 @@ use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
 use kube::api::{ObjectMeta, PostParams};
 use kube::{Api, Client, Error};
+use tokio::time::timeout;
 
 /// Who prunes records. Named in the chart's Role too.
 pub(super) const PRUNING: &str = "wavegate-pruning";
@@ -17,6 +18,7 @@ pub(super) const PRUNING: &str = "wavegate-pruning";
 pub(super) const CERTIFICATES: &str = "wavegate-certificates";
 
 /// A claim on the Lease.
+#[derive(Clone)]
 pub(super) struct Claim {
     leases: Api<Lease>,
     name: &'static str,
@@ -61,6 +63,43 @@ impl Claim {
             Err(error) => Err(error),
         }
     }
+
+    /// Gives the Lease up, so that another replica need not wait until it runs out. One that is not held is left alone.
+    ///
+    /// A new claim of this one must not be under way: it would take the Lease again.
+    pub(super) async fn release(&self) -> Result<(), Error> {
+        let Some(mut lease) = self.leases.get_opt(self.name).await? else { return Ok(()) };
+        let Some(spec) = released(lease.spec.as_ref(), &self.holder) else { return Ok(()) };
+        lease.spec = Some(spec);
+        match self.leases.replace(self.name, &PostParams::default(), &lease).await {
+            // Whoever was faster holds it now.
+            Err(Error::Api(status)) if status.code == 409 => Ok(()),
+            written => written.map(drop),
+        }
+    }
+
+    /// [`release`](Self::release), with what goes wrong in the log: the Lease runs out by itself.
+    pub(super) async fn give_up(&self) {
+        match timeout(RELEASE, self.release()).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => {
+                let error = error.to_string();
+                tracing::warn!(lease = self.name, error, "the Lease is not given up");
+            }
+            Err(_elapsed) => {
+                tracing::warn!(lease = self.name, "the Lease could not be given up in time");
+            }
+        }
+    }
+}
+
+/// How long giving a Lease up may take: it is a courtesy, and the process is about to end.
+const RELEASE: Duration = Duration::from_secs(2);
+
+/// The Lease as `holder` leaves it; `None` where it is not his.
+fn released(spec: Option<&LeaseSpec>, holder: &str) -> Option<LeaseSpec> {
+    let held = spec.filter(|spec| spec.holder_identity.as_deref() == Some(holder))?;
+    Some(LeaseSpec { holder_identity: None, ..held.clone() })
 }
 
 /// The Lease as `holder` holds it from `now` on; `None` as long as another one does.
@@ -108,7 +147,10 @@ mod tests {
         let taken = claim("b", 60).expect("it has run out");
         assert_eq!(taken.holder_identity.as_deref(), Some("b"));
         assert_eq!(taken.acquire_time, Some(MicroTime(at(60))));
-        let released = LeaseSpec { holder_identity: None, ..first.clone() };
-        assert!(claimed(Some(&released), "b", LASTS, at(1)).is_some());
+        assert_eq!(released(Some(&first), "b"), None);
+        assert_eq!(released(None, "a"), None);
+        let given_up = released(Some(&first), "a").expect("it is its holder's");
+        assert_eq!(given_up.lease_transitions, first.lease_transitions);
+        assert!(claimed(Some(&given_up), "b", LASTS, at(1)).is_some());
     }
 }

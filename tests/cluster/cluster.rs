@@ -168,6 +168,15 @@ impl ControlPlane {
     /// # Panics
     /// When it does not come back.
     pub fn restart_api_server(&mut self) {
+        self.reconfigure_api_server(&[]);
+    }
+
+    /// Like [`restart_api_server`](Self::restart_api_server), with these further arguments, which it keeps: what names
+    /// files that are written once it is known where a webhook serves.
+    ///
+    /// # Panics
+    /// When it does not come back.
+    pub fn reconfigure_api_server(&mut self, arguments: &[String]) {
         let position = self.servers.iter().position(|server| server.name() == "kube-apiserver");
         let position = position.expect("the API server is this harness's own");
         let mut server = self.servers.remove(position);
@@ -175,7 +184,8 @@ impl ControlPlane {
         let mut words = line.split(|&byte| byte == 0).map(OsStr::from_bytes);
         let program = PathBuf::from(words.next().expect("a program"));
         let mut command = self.site.command(program);
-        command.args(words.filter(|word| !word.is_empty())).current_dir(self.directory());
+        command.args(words.filter(|word| !word.is_empty())).args(arguments);
+        command.current_dir(self.directory());
         server.stop().expect("it can be killed");
         let server = self.spawn("kube-apiserver", command).expect("it starts again");
         self.servers.insert(position, server);

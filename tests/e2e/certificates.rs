@@ -1,6 +1,6 @@
 //! Certificates that wavegate keeps itself: made, renewed, published and repaired in front of a real API server.
 
-mod handshake;
+pub(crate) mod handshake;
 mod load;
 mod writers;
 
@@ -274,4 +274,43 @@ fn a_killed_leader_is_followed_and_an_absent_api_server_takes_nothing_away() {
         site.bundle().filter(|new| cas(new) == 1 && *new != bundle)
     });
     assert_ne!(handshake(other.address(), &bundle).expect("the new CA"), before);
+}
+
+#[test]
+fn a_leader_that_ends_gives_its_leases_up_and_an_unknown_rotation_is_told_once() {
+    let (_turn, control_plane) = alone();
+    let site = Site::fresh(control_plane);
+    let mut replica = site.replica("managed-ending", &LONG);
+    let url = format!("https://{}", replica.address());
+    site.apply(&["apply"], configurations_without_ca(control_plane, &url));
+    replica.until_ready();
+    eventually("it leads", BOUND, || leads(&replica).then_some(()));
+    let told = |replica: &Wavegate| replica.server().log().matches("nothing is rotated").count();
+    let (leaf, before) = (site.stored("tls.crt"), told(&replica));
+    site.ask("everything");
+    eventually("it is told", BOUND, || (told(&replica) > before).then_some(()));
+    // A further change of the Secret is a further round, which the next rotation shows to have ended.
+    site.kubectl(&["annotate", "--overwrite"], &SECRET, &["example.com/touched=yes"]);
+    let lease = || {
+        let get = ["get", "lease", "wavegate-certificates"];
+        control_plane.kubectl().namespace("wavegate").args(get).json()["spec"].clone()
+    };
+    let renewed = lease()["renewTime"].clone();
+    eventually("rounds go on", BOUND, || (lease()["renewTime"] != renewed).then_some(()));
+    assert_eq!(told(&replica), before + 1);
+    assert!(replica.server().log().contains("\"allowed\":\"leaf, ca\""));
+    assert_eq!(site.stored("tls.crt"), leaf);
+    assert_eq!(site.secret()["metadata"]["annotations"]["wavegate.dev/rotate"], "everything");
+
+    assert!(lease()["holderIdentity"].is_string());
+    replica.server_mut().signal("TERM").expect("it runs");
+    let status =
+        eventually("it ends", BOUND, || replica.server_mut().try_wait().expect("its state"));
+    assert!(status.success(), "{status}");
+    assert!(lease()["holderIdentity"].is_null(), "{}", lease());
+    // Earlier than the Lease would have run out.
+    let begin = Instant::now();
+    let next = site.replica("managed-next", &LONG);
+    eventually("the next one leads", BOUND, || leads(&next).then_some(()));
+    assert!(begin.elapsed() < Duration::from_secs(8), "{:?}", begin.elapsed());
 }

@@ -15,6 +15,7 @@ mod cluster;
 
 mod alone;
 mod by_one_label;
+mod callers;
 mod certificates;
 mod conditions;
 mod documents;

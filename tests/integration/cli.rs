@@ -207,3 +207,20 @@ fn a_closed_pipe_is_no_error() {
     let output = child.wait_with_output().unwrap();
     assert!(!stderr(&output).contains("panicked"), "{}", stderr(&output));
 }
+
+#[cfg(feature = "serve")]
+#[test]
+fn a_server_without_a_certificate_hears_of_both_ways_to_one() {
+    for (arguments, wanted) in [
+        (&["serve"][..], &["--tls-cert <TLS_CERT>|--managed-certificates"][..]),
+        (&["serve", "--tls-cert", "tls.crt"], &["--tls-key <TLS_KEY>"]),
+        (&["serve", "--tls-key", "tls.key"], &["--tls-cert <TLS_CERT>"]),
+        (&["serve", "--managed-certificates", "--tls-key", "k"], &["cannot be used with"]),
+    ] {
+        let output = run(arguments);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {output:?}");
+        for wanted in wanted {
+            assert!(stderr(&output).contains(wanted), "{arguments:?}: {}", stderr(&output));
+        }
+    }
+}

@@ -6,6 +6,7 @@ mod chart;
 mod custom_resource;
 #[cfg(feature = "serve")]
 mod overrides;
+#[cfg(feature = "serve")]
 mod policy;
 
 use std::collections::BTreeSet;

@@ -88,6 +88,8 @@ pub(super) struct Keeper {
     /// What is published everywhere, and since when. Another leader begins to count anew, which is on the safe side.
     published: Option<(Vec<u8>, Timestamp)>,
     said: String,
+    /// What was asked for last that does not exist.
+    misunderstood: Option<String>,
 }
 
 impl Keeper {
@@ -111,6 +113,7 @@ impl Keeper {
             claimed: None,
             published: None,
             said: String::new(),
+            misunderstood: None,
         }
     }
 
@@ -152,6 +155,7 @@ impl Keeper {
             let mutating = self.read(&self.mutating).await?;
             let secret = self.secrets.get_opt(&self.secret).await.map_err(Trouble::Read)?;
             let secret = secret.ok_or(Trouble::NoSecret)?;
+            self.tell_of_unknown(&secret);
             let now = Timestamp::now();
             let carried = [validating.as_ref(), mutating.as_ref()];
             let store = Store::read(&data(&secret)).trusting(alive(carried, now));
@@ -170,6 +174,19 @@ impl Keeper {
             self.take(step, &facts, store, secret, now).await?;
         }
         unpublished.map_or(Ok(()), Err)
+    }
+
+    /// Says once that what was asked for does not exist. The annotation stays: whoever wrote it finds it where they left
+    /// it, and removing it is how wavegate says that something was done.
+    fn tell_of_unknown(&mut self, secret: &Secret) {
+        let unknown = wanted(secret).filter(|_| asked(secret).is_none());
+        if self.misunderstood.as_deref() != unknown {
+            if let Some(value) = unknown {
+                let allowed = "leaf, ca";
+                tracing::warn!(annotation = ROTATE, value, allowed, "nothing is rotated");
+            }
+            self.misunderstood = unknown.map(str::to_owned);
+        }
     }
 
     /// Whether this replica is the one. The claim is good for longer than it takes to renew it.
@@ -301,8 +318,12 @@ impl Rotation {
     }
 }
 
+fn wanted(secret: &Secret) -> Option<&str> {
+    secret.metadata.annotations.as_ref()?.get(ROTATE).map(String::as_str)
+}
+
 fn asked(secret: &Secret) -> Option<Asked> {
-    match secret.metadata.annotations.as_ref()?.get(ROTATE)?.as_str() {
+    match wanted(secret)? {
         "ca" => Some(Asked::Ca),
         "leaf" => Some(Asked::Leaf),
         _ => None,
