@@ -215,10 +215,10 @@ fn it_ends_as_soon_as_the_database_accepts_connections() {
     drop(listener);
     let said = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(0), "{said}");
-    assert!(
-        said.contains(&format!("waiting for {address} (from wavegate.dev/database), 0 s of 30 s")),
-        "{said}"
-    );
+    // On a busy machine the first try may already come a second later.
+    let waiting = format!("waiting for {address} (from wavegate.dev/database), ");
+    let first = said.lines().find_map(|line| line.split_once(&waiting)).map(|(_, rest)| rest);
+    assert!(first.is_some_and(|rest| rest.contains(" s of 30 s")), "{said}");
     assert!(said.contains(&format!("{address} accepts connections after")), "{said}");
     assert!(started.elapsed() < Duration::from_secs(15));
 }
