@@ -145,6 +145,7 @@ pub async fn start(
     let (touched, told) = mpsc::unbounded_channel();
     let (listings, listed) = watch::channel(Listings::default());
     let (stop, stopping) = watch::channel(None);
+    let (following, followed) = watch::channel(policy::Followed::default());
     let recorder = Recorder {
         writer: Arc::new(Writer::new(
             client.clone(),
@@ -173,6 +174,7 @@ pub async fn start(
         metrics: Arc::clone(&metrics),
         listings: listed,
         policies: Arc::clone(&policies),
+        followed: followed.clone(),
         every: prune_every,
     };
     let policy = PolicyWatch::new(
@@ -180,9 +182,18 @@ pub async fn start(
         Arc::clone(&policies),
         Arc::clone(&metrics),
         Arc::clone(&readiness),
+        following,
     );
-    let follow =
-        Follow { client, known: known.clone(), policies, metrics, readiness, touched, listings };
+    let follow = Follow {
+        client,
+        known: known.clone(),
+        policies,
+        metrics,
+        readiness,
+        touched,
+        listings,
+        followed,
+    };
     let mut watching = JoinSet::new();
     watching.spawn(policy.run());
     let (shared, gauged) = (Arc::clone(&follow.policies), Arc::clone(&follow.metrics));

@@ -122,6 +122,25 @@ impl Attempt {
             return Ok(None);
         }
         let stored: StoredJob = serde_json::from_str(json)?;
+        let creator = job.manifest.metadata.annotations.get(keys::STAMP_CREATOR);
+        let attempt = Self {
+            creator: creator.map(|creator| creator.to_owned().into()),
+            ..Self::to_come(&job, MigrationFacts::of(&job, &stored.metadata.namespace))
+        };
+        attempt.standing_as(stored).map(Some)
+    }
+
+    /// This attempt, as its Job stands now. Who knows an attempt goes on so where the Job is not recognised any more:
+    /// the recognition may be changed while it runs.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::of_job`].
+    pub fn followed(self, json: &str) -> Result<Self, AttemptError> {
+        self.standing_as(serde_json::from_str(json)?)
+    }
+
+    fn standing_as(self, stored: StoredJob) -> Result<Self, AttemptError> {
         let metadata = stored.metadata;
         if metadata.uid.is_empty() {
             return Err(AttemptError::Missing("metadata.uid"));
@@ -135,10 +154,8 @@ impl Attempt {
             (None, None) => (Outcome::Running, None),
         };
         let completed = status.completion_time.or_else(|| end?.last_transition_time);
-        let creator = job.manifest.metadata.annotations.get(keys::STAMP_CREATOR);
-        Ok(Some(Self {
+        Ok(Self {
             uid: metadata.uid,
-            creator: creator.map(|creator| creator.to_owned().into()),
             outcome,
             reason: end.and_then(|end| end.reason.clone()).filter(|reason| !reason.is_empty()),
             created: metadata
@@ -146,8 +163,8 @@ impl Attempt {
                 .ok_or(AttemptError::Missing("metadata.creationTimestamp"))?,
             started: status.start_time,
             completed: end.and(completed),
-            ..Self::to_come(&job, MigrationFacts::of(&job, &metadata.namespace))
-        }))
+            ..self
+        })
     }
 
     /// The attempt that a Job will be which is about to be created: it has not begun and is nobody's evidence yet.

@@ -7,7 +7,7 @@ pub use super::runner::KnownRunner;
 
 /// What a policy adds to how migrations are recognised; nothing by default. Cheap to copy, so that a request can carry
 /// it.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Detection(Option<Arc<Additions>>);
 
 /// The additions themselves.

@@ -43,6 +43,13 @@ impl Policies {
         &self.cluster
     }
 
+    /// Whether the same Jobs are migrations by these settings as by others.
+    pub fn detects_as(&self, other: &Self) -> bool {
+        let mut namespaces = self.by_namespace.keys().chain(other.by_namespace.keys());
+        self.cluster.detection == other.cluster.detection
+            && namespaces.all(|name| self.of(name).detection == other.of(name).detection)
+    }
+
     /// How many namespaces have settings of their own, or exemptions.
     pub fn namespaces(&self) -> usize {
         self.by_namespace.len()

@@ -7,7 +7,7 @@ use kube::runtime::watcher::Event;
 use serde::Deserialize;
 
 use super::stored::{Kind, Stored};
-use crate::cluster::{Attempt, ClusterState, Gone, Override};
+use crate::cluster::{Attempt, AttemptError, ClusterState, Gone, Override};
 use crate::domain::record::{RecordSpec, RecordStatus};
 use crate::server::webhook::SharedPolicies;
 
@@ -140,10 +140,7 @@ impl Feed {
 
     fn observe(&mut self, object: &Stored, state: &mut ClusterState) -> Told {
         let attempt = match self.kind {
-            Source::Jobs => {
-                let policies = self.policies.load();
-                Attempt::of_job_by(object.json(), &policies.of(object.namespace()).detection)
-            }
+            Source::Jobs => self.attempt_of_job(object, state),
             Source::Records => attempt_of_record(object).map(Some).map_err(Into::into),
             Source::Overrides => return self.observe_override(object, state),
         };
@@ -158,6 +155,21 @@ impl Feed {
             Source::Records | Source::Overrides => state.attempts_mut().observe_record(attempt),
         }
         Told::Attempt(key)
+    }
+
+    /// A Job that is known stays known, whatever the policy has come to recognise while it ran.
+    fn attempt_of_job(
+        &self,
+        object: &Stored,
+        state: &ClusterState,
+    ) -> Result<Option<Attempt>, AttemptError> {
+        let policies = self.policies.load();
+        let detection = &policies.of(object.namespace()).detection;
+        if let Some(attempt) = Attempt::of_job_by(object.json(), detection)? {
+            return Ok(Some(attempt));
+        }
+        let known = state.attempts().get(object.namespace(), object.uid());
+        known.map(|known| known.attempt().clone().followed(object.json())).transpose()
     }
 
     fn observe_override(&mut self, object: &Stored, state: &mut ClusterState) -> Told {
@@ -294,6 +306,28 @@ mod tests {
         );
         play(&mut feeds, &mut state, vec![(Records, Apply(record("c", "Succeeded")))]);
         assert_eq!(outcomes(&state)[2], ("c", Outcome::Succeeded));
+    }
+
+    #[test]
+    fn a_job_that_is_not_recognised_any_more_is_followed_to_its_end() {
+        let unlabelled = |uid: &str, condition: Option<&str>| {
+            let job: Value = serde_json::from_str(job(uid, condition).json()).unwrap();
+            let mut job = job;
+            job["metadata"]["labels"] = json!({});
+            stored(&job)
+        };
+        let mut jobs = Feed::new(Source::Jobs, SharedPolicies::default());
+        let mut state = ClusterState::default();
+        for uid in ["a", "b", "c"] {
+            jobs.apply(Event::Apply(job(uid, None)), &mut state);
+        }
+        jobs.apply(Event::Apply(unlabelled("a", Some("Complete"))), &mut state);
+        jobs.apply(Event::Delete(unlabelled("b", None)), &mut state);
+        jobs.apply(Event::Delete(unlabelled("c", Some("Failed"))), &mut state);
+        jobs.apply(Event::Apply(unlabelled("never-known", None)), &mut state);
+        let want = [("a", Outcome::Succeeded), ("b", Outcome::Interrupted), ("c", Outcome::Failed)];
+        assert_eq!(outcomes(&state), want);
+        assert!(!state.attempts().get("shop", "b").unwrap().has_job());
     }
 
     #[test]

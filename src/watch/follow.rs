@@ -13,6 +13,7 @@ use tokio::sync::{mpsc, watch};
 use super::backoff::Backoff;
 use super::feed::{AttemptKey, Feed, Source, Told};
 use super::known::Known;
+use super::policy::Followed;
 use super::stored::Stored;
 use super::trouble;
 use crate::domain::keys;
@@ -42,6 +43,7 @@ pub(super) struct Follow {
     pub(super) touched: mpsc::UnboundedSender<AttemptKey>,
     /// Which listings are complete.
     pub(super) listings: watch::Sender<Listings>,
+    pub(super) followed: watch::Receiver<Followed>,
 }
 
 /// Which listings were complete once. Only then does the absence of a Job mean anything.
@@ -99,13 +101,36 @@ impl Source {
 impl Follow {
     /// Watches until it is dropped. Replicas become ready when the first listing is complete; a watch that is lost
     /// later is lost by all replicas alike, and they serve on with what they know.
-    pub(super) async fn run(self, source: Source) {
-        let api = Api::<Stored>::all_with(self.client.clone(), &source.kind().resource());
-        let mut events = pin!(watcher(api, source.config()));
+    ///
+    /// Which Jobs are migrations is for the policy to say: they are listed when that was read, and anew where it
+    /// changed.
+    pub(super) async fn run(mut self, source: Source) {
+        // The sender ends only with the process.
+        if source == Source::Jobs && self.followed.wait_for(|followed| followed.read).await.is_err()
+        {
+            return;
+        }
+        let watched = |client: &Client| {
+            let api = Api::<Stored>::all_with(client.clone(), &source.kind().resource());
+            watcher(api, source.config())
+        };
+        let mut detections = self.followed.borrow().detections;
+        let mut events = pin!(watched(&self.client));
         let mut feed = Feed::new(source, Arc::clone(&self.policies));
         let mut backoff = Backoff::up_to(LONGEST_DELAY);
         let mut said = String::new();
-        while let Some(event) = events.next().await {
+        loop {
+            let event = tokio::select! {
+                event = events.next() => event,
+                Ok(()) = self.followed.changed(), if source == Source::Jobs => {
+                    let now = self.followed.borrow_and_update().detections;
+                    if std::mem::replace(&mut detections, now) != now {
+                        events.set(watched(&self.client));
+                    }
+                    continue;
+                }
+            };
+            let Some(event) = event else { return };
             match event {
                 Ok(event) => {
                     // `Init` says that a listing will be asked for, the others that the API server answered.

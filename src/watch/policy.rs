@@ -11,6 +11,7 @@ use kube::api::{Patch, PatchParams};
 use kube::runtime::watcher::{self, Config, Event, watcher};
 use kube::{Api, Client, Error};
 use serde_json::{Value, json};
+use tokio::sync::watch;
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 
 use super::backoff::Backoff;
@@ -46,13 +47,38 @@ const MANAGER: &str = "wavegate";
 /// Name of the condition of readiness.
 const LOADED: &str = "policy";
 
+/// Which version of which object. One that was removed and made anew begins at generation 1 again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Version {
+    uid: String,
+    generation: i64,
+}
+
+/// How far the stored policy is followed, for those who must not act on what stands in for it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Followed {
+    /// The API server has told once what there is, or that there can be none.
+    pub(super) read: bool,
+    /// What is stored is invalid and not in force.
+    pub(super) invalid: bool,
+    /// Grows where others than before are recognised: Jobs that were passed over may be migrations now.
+    pub(super) detections: u64,
+}
+
+impl Followed {
+    /// Whether the settings in force are those that are meant. What cannot be undone waits for that.
+    pub(super) const fn in_force(self) -> bool {
+        self.read && !self.invalid
+    }
+}
+
 /// A stored object and what it has come to.
 struct Seen {
-    generation: i64,
+    version: Version,
     status: Option<RolloutPolicyStatus>,
     /// Why it is not in force.
     wrong: Option<String>,
-    written: Option<(i64, Instant)>,
+    written: Option<(Version, Instant)>,
 }
 
 /// Follows the stored policies.
@@ -62,6 +88,7 @@ pub(super) struct PolicyWatch {
     base: Policy,
     metrics: Arc<Metrics>,
     readiness: Arc<Readiness>,
+    followed: watch::Sender<Followed>,
     seen: BTreeMap<String, Seen>,
     listed: Vec<String>,
     said: String,
@@ -73,6 +100,7 @@ impl PolicyWatch {
         policies: SharedPolicies,
         metrics: Arc<Metrics>,
         readiness: Arc<Readiness>,
+        followed: watch::Sender<Followed>,
     ) -> Self {
         let base = policies.load().cluster().clone();
         readiness.wait_for(LOADED, "the policy is not read yet");
@@ -82,6 +110,7 @@ impl PolicyWatch {
             base,
             metrics,
             readiness,
+            followed,
             seen: BTreeMap::new(),
             listed: Vec::new(),
             said: String::new(),
@@ -144,6 +173,7 @@ impl PolicyWatch {
     fn loaded(&self, loaded: bool) {
         self.metrics.policy().loaded(loaded);
         self.readiness.met(LOADED);
+        self.followed.send_if_modified(|followed| !std::mem::replace(&mut followed.read, true));
     }
 
     fn forget(&mut self, name: &str) {
@@ -156,8 +186,15 @@ impl PolicyWatch {
 
     fn enforce(&self, policies: Policies, invalid: bool) {
         self.metrics.policy().in_force(policies.generation(), invalid);
+        let detects_as_before = self.policies.load().detects_as(&policies);
         self.policies.store(Arc::new(policies));
         self.count();
+        self.followed.send_modify(|followed| {
+            followed.invalid = invalid;
+            if !detects_as_before {
+                followed.detections = followed.detections.wrapping_add(1);
+            }
+        });
     }
 
     fn count(&self) {
@@ -172,12 +209,13 @@ impl PolicyWatch {
         let value: Value = serde_json::from_str(object.json()).unwrap_or_default();
         let generation = value.pointer("/metadata/generation").and_then(Value::as_i64);
         let generation = generation.unwrap_or_default();
+        let version = Version { uid: object.uid().to_owned(), generation };
         let status = value.get("status").cloned();
         let status = status.and_then(|status| serde_json::from_value(status).ok());
         let before = self.seen.remove(&name);
-        let known = before.as_ref().is_some_and(|seen| seen.generation == generation);
+        let known = before.as_ref().is_some_and(|seen| seen.version == version);
         let mut seen = Seen {
-            generation,
+            version,
             status,
             wrong: before.as_ref().and_then(|seen| seen.wrong.clone()).filter(|_| known),
             written: before.and_then(|seen| seen.written),
@@ -212,6 +250,7 @@ impl PolicyWatch {
                 );
                 self.metrics.policy().in_force(in_force, true);
                 self.count();
+                self.followed.send_modify(|followed| followed.invalid = true);
                 Some(why)
             }
         }
@@ -236,16 +275,17 @@ impl PolicyWatch {
         };
         let (policies, now) = (self.policies.load_full(), Timestamp::now());
         let before = seen.status.as_ref();
-        let status = RolloutPolicyStatus::new(seen.generation, verdict, &policies, before, now);
+        let status =
+            RolloutPolicyStatus::new(seen.version.generation, verdict, &policies, before, now);
         let paused = seen
             .written
-            .is_some_and(|(generation, at)| generation == seen.generation && at.elapsed() < PAUSE);
+            .as_ref()
+            .is_some_and(|(version, at)| *version == seen.version && at.elapsed() < PAUSE);
         if paused || !status.replaces(before) {
             return;
         }
-        let generation = seen.generation;
         if let Some(seen) = self.seen.get_mut(name) {
-            seen.written = Some((generation, Instant::now()));
+            seen.written = Some((seen.version.clone(), Instant::now()));
         }
         let patch = json!({
             "apiVersion": format!("{GROUP}/{VERSION}"), "kind": KIND,
@@ -278,7 +318,7 @@ impl PolicyWatch {
     /// Says a failure once. Where the definition is missing there is no policy: the built-in defaults serve.
     fn report(&mut self, error: &watcher::Error) {
         let reason = trouble::watch_reason(Kind::Policy, error);
-        if is_missing(error) {
+        if trouble::is_missing(error) {
             self.loaded(false);
         } else {
             self.readiness.hold(LOADED, &reason);
@@ -290,10 +330,89 @@ impl PolicyWatch {
     }
 }
 
-fn is_missing(error: &watcher::Error) -> bool {
-    match error {
-        watcher::Error::InitialListFailed(Error::Api(status))
-        | watcher::Error::WatchStartFailed(Error::Api(status)) => status.code == 404,
-        _ => false,
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn policy(uid: &str, generation: i64, successes: u32) -> Stored {
+        Stored::new(&json!({
+            "apiVersion": format!("{GROUP}/{VERSION}"), "kind": KIND,
+            "metadata": {"name": "default", "uid": uid, "generation": generation, "resourceVersion": "1"},
+            "spec": {"retention": {"successes": successes}},
+        }))
+        .unwrap()
+    }
+
+    /// A status that is written meets a closed port and is only logged.
+    fn watching() -> (PolicyWatch, SharedPolicies, watch::Receiver<Followed>) {
+        let nowhere = kube::Config::new("http://127.0.0.1:1".parse().unwrap());
+        let policies = SharedPolicies::default();
+        let (followed, told) = watch::channel(Followed::default());
+        let watch = PolicyWatch::new(
+            Client::try_from(nowhere).unwrap(),
+            Arc::clone(&policies),
+            Arc::default(),
+            Arc::default(),
+            followed,
+        );
+        (watch, policies, told)
+    }
+
+    #[tokio::test]
+    async fn a_policy_made_anew_is_put_into_force_though_its_generation_is_the_same() {
+        let (mut watch, policies, _told) = watching();
+        for (uid, successes) in [("first", 3), ("second", 4)] {
+            watch.apply(Event::Init).await;
+            watch.apply(Event::InitApply(policy(uid, 1, successes))).await;
+            watch.apply(Event::InitDone).await;
+            assert_eq!(policies.load().cluster().retention.successes, successes as usize, "{uid}");
+        }
+    }
+
+    #[tokio::test]
+    async fn jobs_are_listed_anew_where_others_are_recognised_and_only_there() {
+        let (mut watch, _policies, told) = watching();
+        let with = |generation: i64, spec: Value| {
+            let mut object: Value =
+                serde_json::from_str(policy("a", generation, 3).json()).unwrap();
+            object["spec"] = spec;
+            Stored::new(&object).unwrap()
+        };
+        let patterns = json!({"detection": {"jobNames": ["*-schema"]}});
+        let own =
+            json!({"overrides": [{"namespaces": ["shop"], "detection": {"jobNames": ["x-*"]}}]});
+        let steps = [
+            (json!({"retention": {"successes": 3}}), 0),
+            (patterns.clone(), 1),
+            (json!({"detection": {"jobNames": ["*-schema"]}, "onUnknown": "Warn"}), 1),
+            (own, 2),
+            (json!({}), 3),
+        ];
+        for (generation, (spec, want)) in (1..).zip(steps) {
+            watch.apply(Event::Apply(with(generation, spec.clone()))).await;
+            assert!(!told.borrow().invalid, "{spec}");
+            assert_eq!(told.borrow().detections, want, "{spec}");
+        }
+        watch.apply(Event::Apply(with(9, patterns))).await;
+        watch.apply(Event::Delete(policy("a", 9, 3))).await;
+        assert_eq!(told.borrow().detections, 5);
+    }
+
+    #[tokio::test]
+    async fn what_cannot_be_undone_waits_for_a_valid_policy() {
+        let (mut watch, _policies, told) = watching();
+        let in_force = || told.borrow().in_force();
+        watch.apply(Event::Init).await;
+        watch.apply(Event::InitApply(policy("a", 1, 3))).await;
+        assert!(!in_force(), "not all is listed");
+        watch.apply(Event::InitDone).await;
+        assert!(in_force());
+        watch.apply(Event::Apply(policy("a", 2, 0))).await;
+        assert!(!in_force(), "the stored policy is invalid");
+        watch.apply(Event::Apply(policy("a", 3, 5))).await;
+        assert!(in_force());
+        watch.apply(Event::Apply(policy("a", 4, 0))).await;
+        watch.apply(Event::Delete(policy("a", 4, 0))).await;
+        assert!(in_force(), "the built-in defaults are meant");
     }
 }

@@ -13,6 +13,7 @@ use super::follow::Listings;
 use super::known::Known;
 use super::lease::Claim;
 use super::live::{History, LiveReader};
+use super::policy::Followed;
 use super::stored::{Kind, Stored};
 use super::trouble;
 use crate::cluster::retention::{Retention, may_prune, prunable_by};
@@ -33,13 +34,25 @@ pub(super) struct Pruner {
     pub(super) metrics: Arc<Metrics>,
     pub(super) listings: watch::Receiver<Listings>,
     pub(super) policies: SharedPolicies,
+    pub(super) followed: watch::Receiver<Followed>,
     pub(super) every: Duration,
 }
 
 impl Pruner {
     pub(super) async fn run(self) {
+        let mut waits = false;
         loop {
             sleep(self.every).await;
+            // What stands in for a policy may keep less than it, and what is removed does not come back.
+            let waited = std::mem::replace(&mut waits, !self.may_prune());
+            if waits {
+                if !waited {
+                    tracing::warn!(
+                        "no records are pruned until the stored policy is read and valid"
+                    );
+                }
+                continue;
+            }
             let namespaces = self.namespaces();
             if namespaces.is_empty() {
                 continue;
@@ -55,9 +68,16 @@ impl Pruner {
                 Err(_elapsed) => continue,
             }
             for namespace in namespaces {
+                if !self.may_prune() {
+                    break;
+                }
                 self.prune_within_bounds(&namespace).await;
             }
         }
+    }
+
+    fn may_prune(&self) -> bool {
+        self.followed.borrow().in_force()
     }
 
     /// The namespaces where a migration has more records than are kept by number. Costs no request.

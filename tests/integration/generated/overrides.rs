@@ -28,7 +28,7 @@ fn columns() -> Value {
         column("Expires", "string", ".spec.expiresAt", "When it counts no more.", 0),
         column("Reason", "string", ".spec.reason", "Why.", 0),
         column("Age", "date", ".metadata.creationTimestamp", "When it was created.", 0),
-        column("Image", "string", ".spec.image", "The release that it speaks of, as an image.", 1),
+        column("Image", "string", ".spec.image", "The release that it speaks of, as an image.", 0),
         column("Migration", "string", ".spec.migration", "Which migration was done.", 1),
         column("Before", "string", ".spec.before", "What succeeded before counts no more.", 1),
     ])
