@@ -12,6 +12,7 @@ use super::state::{Ties, WorkloadFacts};
 use crate::domain::gate_override::{OverrideKind, OverrideSpec};
 use crate::domain::image::{Comparison, ImageRef};
 use crate::domain::migration::Migration;
+use crate::domain::names::ImageNames;
 
 /// An override as it stands in a namespace.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -120,40 +121,47 @@ impl Override {
 
     /// Whether it speaks of something that is tied so and has these images: of the app by its label, else by the
     /// repository, as records name it.
-    pub fn is_of_app(&self, ties: &Ties, images: &[ImageRef]) -> bool {
+    pub fn is_of_app(&self, ties: &Ties, images: &[ImageRef], names: &ImageNames) -> bool {
         let Some(app) = &self.spec.app else { return false };
         match &ties.app {
             Some(own) => own == app,
             None => ImageRef::parse(app)
-                .is_ok_and(|app| images.iter().any(|image| image.same_repository(&app))),
+                .is_ok_and(|app| images.iter().any(|image| names.same_repository(image, &app))),
         }
     }
 
-    /// Whether it speaks of a workload.
-    pub fn concerns(&self, workload: &WorkloadFacts) -> bool {
+    /// Whether it speaks of a workload by what that says of itself. What its migrations say of their app is asked
+    /// elsewhere: a pair may carry the label on one side alone.
+    pub fn concerns(&self, workload: &WorkloadFacts, names: &ImageNames) -> bool {
         let named = self.spec.workload.as_ref().is_some_and(|named| {
             named.kind.name() == workload.key.kind && named.name == workload.key.name
         });
         self.namespace == workload.key.namespace
-            && (named || self.is_of_app(&workload.ties, &workload.images))
+            && (named || self.is_of_app(&workload.ties, &workload.images, names))
     }
 
     /// Whether an author who writes this text means the release that it names.
-    pub fn is_called(&self, text: &str) -> bool {
+    pub fn is_called(&self, text: &str, names: &ImageNames) -> bool {
         self.spec.release.as_deref() == Some(text)
-            || self.image.as_ref().is_some_and(|image| image.is_called(text))
+            || self.image.as_ref().is_some_and(|image| names.is_called(image, text))
+    }
+
+    /// Whether it names this image. A person who writes a tag alone means what is pinned under that tag too.
+    pub fn is_image(&self, image: &ImageRef, names: &ImageNames) -> bool {
+        self.image.as_ref().is_some_and(|own| covers(own, image, names))
     }
 
     /// Whether an attempt was made for the release that it names; images of different repositories by tag.
-    pub fn is_release_of(&self, attempt: &Attempt) -> bool {
+    pub fn is_release_of(&self, attempt: &Attempt, names: &ImageNames) -> bool {
+        let image = attempt.facts.image.as_ref();
         if let Some(release) = &self.spec.release {
-            return attempt.is_of_release(release);
+            return attempt.is_of_release(release)
+                || image.is_some_and(|image| names.is_called(image, release));
         }
-        let (Some(own), Some(image)) = (&self.image, &attempt.facts.image) else { return false };
-        if own.same_repository(image) {
-            return own.compare(image) == Comparison::Same;
-        }
-        own.tag().is_some() && own.tag() == image.tag()
+        image.is_some_and(|image| {
+            self.is_image(image, names)
+                || self.image.as_ref().is_some_and(|own| same_tag_elsewhere(own, image, names))
+        })
     }
 
     /// Whether what it says of a release is said of this migration too.
@@ -161,10 +169,32 @@ impl Override {
         self.spec.migration.as_ref().is_none_or(|done| *done == migration.name)
     }
 
-    /// Whether both name one release in the same way.
-    pub fn same_release(&self, other: &Self) -> bool {
-        self.release() == other.release()
+    /// Whether both name one release, each in its way: by an image, or by a token, a tag or a digest. That a token and
+    /// a tag are one release only attempts tell.
+    pub fn same_release(&self, other: &Self, names: &ImageNames) -> bool {
+        let called = |one: &Self, other: &Self| {
+            other.spec.release.as_deref().is_some_and(|text| one.is_called(text, names))
+        };
+        let covers = |one: &Self, other: &Self| {
+            other.image.as_ref().is_some_and(|image| one.is_image(image, names))
+        };
+        let images = self.image.as_ref().zip(other.image.as_ref());
+        called(self, other)
+            || called(other, self)
+            || covers(self, other)
+            || covers(other, self)
+            || images.is_some_and(|(one, other)| same_tag_elsewhere(one, other, names))
     }
+}
+
+fn covers(own: &ImageRef, image: &ImageRef, names: &ImageNames) -> bool {
+    let (own, image) = (names.original(own), names.original(image));
+    let pinned = || own.digest().is_none() && own.tag().is_some() && own.tag() == image.tag();
+    own.same_repository(&image) && (own.compare(&image) == Comparison::Same || pinned())
+}
+
+fn same_tag_elsewhere(one: &ImageRef, other: &ImageRef, names: &ImageNames) -> bool {
+    !names.same_repository(one, other) && one.tag().is_some() && one.tag() == other.tag()
 }
 
 type OfNamespace = Arc<BTreeMap<String, Override>>;

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use thiserror::Error;
 
 use super::glob::Glob;
-use super::image::ImageRef;
+use super::image::{Comparison, ImageRef};
 
 /// A registry or a part of one that holds the images of another: a mirror, a pull-through cache, a second name.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -104,6 +104,16 @@ impl ImageNames {
     /// Whether both are written alike, but for the name of the repository.
     pub fn same(&self, one: &ImageRef, other: &ImageRef) -> bool {
         one == other || (!self.aliases.is_empty() && self.original(one) == self.original(other))
+    }
+
+    /// Whether an author who writes this text, a tag, a digest or a whole reference, means this image.
+    pub fn is_called(&self, image: &ImageRef, text: &str) -> bool {
+        let named = |named: ImageRef| {
+            let (named, image) = (self.original(&named), self.original(image));
+            named.same_repository(&image) && named.compare(&image) == Comparison::Same
+        };
+        image.is_called(text)
+            || (!self.aliases.is_empty() && ImageRef::parse(text).is_ok_and(named))
     }
 
     /// The images by every name that their repositories have, to look them up by.

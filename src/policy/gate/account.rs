@@ -108,7 +108,7 @@ pub fn account<'s>(
         containers: new.containers().iter().map(|&name| name.to_owned()).collect(),
         ambiguous: new.ambiguous,
         proven: proven.unwrap_or_default(),
-        voices: overriding::voices(&change.sides(), &new.all, state, policy.longest_bypass, now),
+        voices: overriding::voices(&change.sides(), &new.all, state, policy, now),
     }
 }
 

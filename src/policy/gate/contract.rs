@@ -62,8 +62,9 @@ impl<'s> Launch<'s> {
         let of_app = tied
             .into_iter()
             .filter(|s| pairing::same_app(&s.attempt().facts, &facts, &policy.names));
-        let overrides = overriding::of_launch(&facts, state, policy, now);
-        let evidence = Evidence::new(of_app.collect(), overrides, policy);
+        let of_app: Vec<&Sighting> = of_app.collect();
+        let overrides = overriding::of_launch(&facts, &of_app, state, policy, now);
+        let evidence = Evidence::new(of_app, overrides, policy);
         drop(images);
         Self { attempt: Attempt::to_come(job, facts), evidence }
     }

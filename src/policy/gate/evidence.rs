@@ -9,6 +9,7 @@ use super::release::{Match, Release};
 use crate::cluster::{Attempt, Override, Sighting};
 use crate::domain::argocd::HookPhase;
 use crate::domain::gate_override::OverrideKind;
+use crate::domain::names::ImageNames;
 use crate::domain::outcome::Outcome;
 use crate::domain::role::MigrationPhase;
 use crate::policy::Policy;
@@ -39,11 +40,11 @@ impl Which<'_> {
         }
     }
 
-    pub(super) fn is_named_by(self, one: &Override) -> bool {
+    pub(super) fn is_named_by(self, one: &Override, names: &ImageNames) -> bool {
         match self {
-            Self::Of(release, _) => release.is_named_by(one),
-            Self::Called(text) => one.is_called(text),
-            Self::With(attempt) => one.is_release_of(attempt),
+            Self::Of(release, _) => release.is_named_by(one, names),
+            Self::Called(text) => one.is_called(text, names),
+            Self::With(attempt) => one.is_release_of(attempt, names),
         }
     }
 }
@@ -70,17 +71,6 @@ impl<'s> Success<'s> {
         }
     }
 
-    fn same_release(self, other: Self) -> bool {
-        match (self, other) {
-            (Self::Attempt(one), Self::Attempt(other)) => {
-                one.attempt().same_release(other.attempt())
-            }
-            (Self::Attest(one), Self::Attest(other)) => one.same_release(other),
-            (Self::Attempt(attempt), Self::Attest(one))
-            | (Self::Attest(one), Self::Attempt(attempt)) => one.is_release_of(attempt.attempt()),
-        }
-    }
-
     fn is(self, other: Self) -> bool {
         match (self, other) {
             (Self::Attempt(one), Self::Attempt(other)) => one.attempt().uid == other.attempt().uid,
@@ -99,6 +89,8 @@ pub(super) struct Evidence<'s> {
     withdrawn: Vec<(Success<'s>, Taker<'s>)>,
     /// UIDs of attempts of somebody whose Jobs prove nothing and take nothing back.
     uncounted: Vec<&'s str>,
+    /// The further names of images, by which persons may call them. Floating tags are no matter here.
+    names: ImageNames,
 }
 
 /// What the attempts of one release prove.
@@ -121,7 +113,8 @@ impl<'s> Evidence<'s> {
     ) -> Self {
         let strange = attempts.iter().filter(|s| !policy.trusts(s.attempt()));
         let uncounted = strange.map(|s| s.attempt().uid.as_str()).collect();
-        let mut evidence = Self { attempts, overrides, withdrawn: Vec::new(), uncounted };
+        let names = ImageNames { floating: Vec::new(), aliases: policy.names.aliases.clone() };
+        let mut evidence = Self { attempts, overrides, withdrawn: Vec::new(), uncounted, names };
         for (moment, taker) in evidence.takers() {
             let taken = evidence.taken_by(taker, moment);
             evidence.withdrawn.extend(taken.into_iter().map(|success| (success, taker)));
@@ -144,12 +137,14 @@ impl<'s> Evidence<'s> {
     fn taken_by(&self, taker: Taker<'s>, moment: Moment<'s>) -> Vec<Success<'s>> {
         let standing: Vec<Success<'s>> =
             self.standing().into_iter().filter(|success| success.moment() < moment).collect();
-        let Taker::Person(one) = taker else { return newest_release(&standing) };
+        let Taker::Person(one) = taker else { return self.newest_release(&standing) };
         let meant = |success: &Success<'s>| {
             one.release().is_none()
                 || match success {
-                    Success::Attempt(sighting) => one.is_release_of(sighting.attempt()),
-                    Success::Attest(other) => one.same_release(other),
+                    Success::Attempt(sighting) => {
+                        one.is_release_of(sighting.attempt(), &self.names)
+                    }
+                    Success::Attest(other) => self.name_one_release(one, other),
                 }
         };
         standing.into_iter().filter(meant).collect()
@@ -213,13 +208,15 @@ impl<'s> Evidence<'s> {
     /// Whether what a release ran at that time still speaks for it.
     pub(super) fn holds_since(&self, release: &Release<'_>, created: Timestamp) -> bool {
         !self.of_kind(OverrideKind::Invalidate).any(|one| {
-            created < one.cutoff() && (one.release().is_none() || release.is_named_by(one))
+            created < one.cutoff()
+                && (one.release().is_none() || release.is_named_by(one, &self.names))
         })
     }
 
     /// The persons' words for a release that count.
     pub(super) fn attests(&self, which: Which<'_>) -> Vec<&'s Override> {
-        let attests = self.of_kind(OverrideKind::Attest).filter(|one| which.is_named_by(one));
+        let attests = self.of_kind(OverrideKind::Attest);
+        let attests = attests.filter(|one| which.is_named_by(one, &self.names));
         attests.filter(|one| self.taker(Success::Attest(one)).is_none()).collect()
     }
 
@@ -227,7 +224,7 @@ impl<'s> Evidence<'s> {
     pub(super) fn first_success(&self, which: Which<'_>) -> Option<Moment<'s>> {
         let of_release = |success: &Success<'s>| match success {
             Success::Attempt(sighting) => which.has(sighting.attempt()),
-            Success::Attest(one) => which.is_named_by(one),
+            Success::Attest(one) => which.is_named_by(one, &self.names),
         };
         self.standing().into_iter().filter(of_release).map(Success::moment).min()
     }
@@ -306,16 +303,36 @@ impl<'s> Evidence<'s> {
         let expanding = of_phase(MigrationPhase::Expand);
         if expanding.is_empty() { of_phase(MigrationPhase::Contract) } else { expanding }
     }
-}
 
-/// The successes of the release that was first proven last among these: what a revert then takes back.
-fn newest_release<'s>(successes: &[Success<'s>]) -> Vec<Success<'s>> {
-    let first_of = |one: Success<'s>| {
-        let same = successes.iter().filter(|other| other.same_release(one));
-        same.map(|other| other.moment()).min()
-    };
-    let Some(newest) = successes.iter().copied().max_by_key(|one| first_of(*one)) else {
-        return Vec::new();
-    };
-    successes.iter().copied().filter(|other| other.same_release(newest)).collect()
+    /// The successes of the release that was first proven last among these: what a revert then takes back.
+    fn newest_release(&self, successes: &[Success<'s>]) -> Vec<Success<'s>> {
+        let same = |one: Success<'s>| {
+            successes.iter().copied().filter(move |other| self.same_release(*other, one))
+        };
+        let first_of = |one: Success<'s>| same(one).map(Success::moment).min();
+        let newest = successes.iter().copied().max_by_key(|one| first_of(*one));
+        newest.map(|newest| same(newest).collect()).unwrap_or_default()
+    }
+
+    fn same_release(&self, one: Success<'s>, other: Success<'s>) -> bool {
+        match (one, other) {
+            (Success::Attempt(one), Success::Attempt(other)) => {
+                one.attempt().same_release(other.attempt())
+            }
+            (Success::Attest(one), Success::Attest(other)) => self.name_one_release(one, other),
+            (Success::Attempt(attempt), Success::Attest(one))
+            | (Success::Attest(one), Success::Attempt(attempt)) => {
+                one.is_release_of(attempt.attempt(), &self.names)
+            }
+        }
+    }
+
+    /// Whether two persons mean one release: by what they write, or since one attempt was made for both.
+    fn name_one_release(&self, one: &Override, other: &Override) -> bool {
+        let both = |s: &&Sighting| {
+            one.is_release_of(s.attempt(), &self.names)
+                && other.is_release_of(s.attempt(), &self.names)
+        };
+        one.same_release(other, &self.names) || self.attempts.iter().any(both)
+    }
 }

@@ -1,12 +1,12 @@
 //! Where a person's word decides: which overrides speak of a change, and what each of them let through.
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
 use super::evidence::{Evidence, Which};
 use super::release::Release;
 use super::verdict::Gate;
 use super::{Change, Judgement, Remark, Verdict};
-use crate::cluster::{ClusterState, MigrationFacts, Override, WorkloadFacts, pairing};
+use crate::cluster::{ClusterState, MigrationFacts, Override, Sighting, WorkloadFacts, pairing};
 use crate::domain::gate_override::OverrideKind;
 use crate::domain::image::ImageRef;
 use crate::domain::keys;
@@ -23,9 +23,10 @@ pub(super) fn of_change<'s>(
     policy: &Policy,
     now: Timestamp,
 ) -> Vec<&'s Override> {
+    let sides = Sides { state, policy };
     let speaks = |one: &&Override| {
-        let new = one.concerns(facts);
-        let before = old.map(|old| one.concerns(old));
+        let new = sides.speaks(one, facts);
+        let before = old.map(|old| sides.speaks(one, old));
         let speaks = match one.kind() {
             OverrideKind::Bypass | OverrideKind::Attest => new,
             OverrideKind::Invalidate => new || before == Some(true),
@@ -34,6 +35,36 @@ pub(super) fn of_change<'s>(
         speaks && one.is_in_force(now, policy.longest_bypass)
     };
     state.overrides().of_namespace(&facts.key.namespace).filter(speaks).collect()
+}
+
+/// Who an override may speak of.
+struct Sides<'a> {
+    state: &'a ClusterState,
+    policy: &'a Policy,
+}
+
+impl Sides<'_> {
+    /// Whether an override speaks of a workload: by what that says of itself, or by the app of a migration that surely
+    /// pairs with it. A pair may carry the label on one side alone, and records are called by the migration's.
+    fn speaks(&self, one: &Override, workload: &WorkloadFacts) -> bool {
+        let names = &self.policy.names;
+        if one.concerns(workload, names) {
+            return true;
+        }
+        if one.spec.app.is_none() || one.namespace != workload.key.namespace {
+            return false;
+        }
+        let attempts = self.state.attempts().tied_to(workload, names);
+        attempts.into_iter().map(|sighting| &sighting.attempt().facts).any(|facts| {
+            is_app_of(one, facts, self.policy)
+                && pairing::pair(facts, workload, names).is_some_and(|reason| reason.is_sure())
+        })
+    }
+}
+
+fn is_app_of(one: &Override, migration: &MigrationFacts, policy: &Policy) -> bool {
+    one.namespace == migration.key.namespace
+        && one.is_of_app(&migration.ties, migration.image.as_slice(), &policy.names)
 }
 
 /// How an override bears on a change, for whoever asks why.
@@ -63,19 +94,23 @@ pub(super) fn voices<'s>(
     sides: &[WorkloadFacts],
     releases: &[Release<'_>],
     state: &'s ClusterState,
-    longest: SignedDuration,
+    policy: &Policy,
     now: Timestamp,
 ) -> Vec<Voice<'s>> {
+    let longest = policy.longest_bypass;
+    let said = Sides { state, policy };
     let Some(namespace) = sides.first().map(|side| side.key.namespace.as_str()) else {
         return Vec::new();
     };
-    let speaks = |one: &&Override| sides.iter().any(|side| one.concerns(side));
+    let speaks = |one: &&Override| sides.iter().any(|side| said.speaks(one, side));
     let voice = |one: &'s Override| Voice {
         of: one,
         until: one.until(longest),
         standing: if !one.is_in_force(now, longest) {
             Standing::Expired
-        } else if one.release().is_none() || releases.iter().any(|r| r.is_named_by(one)) {
+        } else if one.release().is_none()
+            || releases.iter().any(|r| r.is_named_by(one, &policy.names))
+        {
             Standing::Applies
         } else {
             Standing::OtherRelease
@@ -98,7 +133,7 @@ impl<'s, 'w> Gate<'s, 'w> {
         }
         let upstream = |remark: &Remark<'_>| matches!(remark, Remark::NotUpstream);
         if verdict.may_hold() || remarks.iter().any(upstream) {
-            let Some(bypass) = bypass(&self.overrides, release) else {
+            let Some(bypass) = bypass(&self.overrides, release, self.policy) else {
                 return (verdict, Vec::new());
             };
             remarks.retain(|remark| !upstream(remark));
@@ -142,9 +177,11 @@ impl<'s, 'w> Gate<'s, 'w> {
 pub(super) fn bypass<'s>(
     overrides: &[&'s Override],
     release: &Release<'_>,
+    policy: &Policy,
 ) -> Option<&'s Override> {
-    let bypasses =
-        |one: &&&Override| one.kind() == OverrideKind::Bypass && release.is_named_by(one);
+    let bypasses = |one: &&&Override| {
+        one.kind() == OverrideKind::Bypass && release.is_named_by(one, &policy.names)
+    };
     overrides.iter().find(bypasses).copied()
 }
 
@@ -177,16 +214,18 @@ pub(super) fn first_install<'s>(
     for release in &releases {
         if let Some(&attest) = evidence.attests(Which::Of(release, policy)).first() {
             (judgement.verdict, judgement.used) = (Verdict::Proven, vec![attest]);
-        } else if let Some(bypass) = bypass(&overrides, release) {
+        } else if let Some(bypass) = bypass(&overrides, release, policy) {
             (judgement.verdict, judgement.used) = (Verdict::Bypassed(bypass), vec![bypass]);
         }
     }
 }
 
-/// The overrides in force that speak of a migration Job which is about to be created. One that names a workload does
-/// where that workload runs now and pairs with the Job.
+/// The overrides in force that speak of a migration Job which is about to be created, beside the attempts of its app.
+/// One that names a workload, or an app by the workload's label alone, does where that workload runs now and pairs with
+/// the Job.
 pub(super) fn of_launch<'s>(
     job: &MigrationFacts,
+    of_app: &[&Sighting],
     state: &'s ClusterState,
     policy: &Policy,
     now: Timestamp,
@@ -197,8 +236,9 @@ pub(super) fn of_launch<'s>(
     };
     let paired: Vec<&WorkloadFacts> = running.iter().filter(paired).collect();
     let speaks = |one: &&Override| {
-        let speaks = one.is_of_app(&job.ties, job.image.as_slice())
-            || paired.iter().any(|workload| one.concerns(workload));
+        let speaks = is_app_of(one, job, policy)
+            || of_app.iter().any(|s| is_app_of(one, &s.attempt().facts, policy))
+            || paired.iter().any(|workload| one.concerns(workload, &policy.names));
         speaks && one.is_in_force(now, policy.longest_bypass)
     };
     state.overrides().of_namespace(&job.key.namespace).filter(speaks).collect()

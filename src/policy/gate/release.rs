@@ -51,15 +51,12 @@ impl Release<'_> {
     }
 
     /// Whether an override names this release: its image, or its token, and without one the image's tag or digest.
-    pub fn is_named_by(&self, one: &Override) -> bool {
-        let by_image = |named: &ImageRef| {
-            let image = self.image.as_ref().filter(|image| image.same_repository(named));
-            image.is_some_and(|image| image.compare(named) == Comparison::Same)
-        };
-        one.image().is_some_and(by_image)
+    pub fn is_named_by(&self, one: &Override, names: &ImageNames) -> bool {
+        let image = self.image.as_ref();
+        image.is_some_and(|image| one.is_image(image, names))
             || one.spec.release.as_deref().is_some_and(|text| match self.token {
                 Some(token) => token == text,
-                None => self.image.as_ref().is_some_and(|image| image.is_called(text)),
+                None => image.is_some_and(|image| names.is_called(image, text)),
             })
     }
 

@@ -105,7 +105,7 @@ fn an_override_speaks_of_an_app_by_its_label_or_else_by_its_repository_or_of_a_w
     assert_eq!(named("shop/api", "null").verdict(), "bypassed by bypass");
     assert_eq!(named("docker.io/shop/api", "null").verdict(), "bypassed by bypass");
     assert_eq!(named("shop", r#""shop""#).verdict(), "bypassed by bypass");
-    assert_eq!(named("shop/api", r#""shop""#).verdict(), "Failed a", "the label wins");
+    assert_eq!(named("shop/web", r#""shop""#).verdict(), "Failed a");
     let of = |kind: &str, name: &str| {
         let json = format!(
             r#"{{"kind":"Bypass","workload":{{"kind":"{kind}","name":"{name}"}},"release":"v2","reason":"x","expiresAt":"{}"}}"#,
@@ -271,4 +271,150 @@ fn a_refused_first_install_is_let_through_by_a_person() {
     assert_eq!(install(vec![bypass("v3", 900, 2000)]).verdict(), "first install");
     assert_eq!(install(vec![bypass("v2", 900, 2000)]).verdict(), "bypassed by bypass");
     assert_eq!(install(vec![attest("v2", 900)]).verdict(), "proven");
+}
+
+/// The label stands on the workload alone, on the migration alone, or on both.
+#[test]
+fn an_override_speaks_of_the_app_of_either_side_of_a_pair() {
+    let label = r#""wavegate.dev/app":"shop""#;
+    let scene = |workload: bool, job: bool, app: &str, kind: &str| {
+        let tie = |sample: Sample| if job { sample.app("shop") } else { sample };
+        let mut one = match kind {
+            "Bypass" => bypass("v2", 900, 2000),
+            "Attest" => attest("v2", 900),
+            "Invalidate" => invalidate(900, 500),
+            _ => says("retire", 900, r#""kind":"Retire""#),
+        };
+        one.spec.app = Some(app.to_owned());
+        let newest =
+            if kind == "Invalidate" { v2("a").succeeded(130) } else { v2("a").failed(130) };
+        let mut scene = Scene::update("v1", "v2").records([tie(v1()), tie(newest)]);
+        if workload {
+            let labelled = |patch: &str| patch.replace(r#""wavegate.dev/app":null"#, label);
+            scene.old = scene.old.as_deref().map(labelled);
+            scene.new = labelled(&scene.new);
+        }
+        scene.overrides([one]).verdict()
+    };
+    let kinds = [
+        ("Bypass", "bypassed by bypass", "Failed a"),
+        ("Attest", "proven", "Failed a"),
+        ("Invalidate", "a invalidated by invalidate", "proven"),
+        ("Retire", "not migrated", "Failed a"),
+    ];
+    for (kind, spoken, unheard) in kinds {
+        for (workload, job, app, want) in [
+            (true, false, "shop", spoken),
+            (true, false, "shop/api", spoken),
+            (false, true, "shop", spoken),
+            (false, true, "shop/api", spoken),
+            (true, true, "shop", spoken),
+            (true, true, "shop/api", unheard),
+            (true, false, "other", unheard),
+            (false, true, "other", unheard),
+        ] {
+            let found = scene(workload, job, app, kind);
+            assert_eq!(found, want, "{kind} {app}, label on workload: {workload}, Job: {job}");
+        }
+    }
+}
+
+const MIRROR: &str = "mirror.example.com/shop/api";
+
+/// Migrated by its own name, and run from a mirror.
+fn mirrored(records: impl IntoIterator<Item = Sample>) -> Scene {
+    let mirrored = |tag: &str| format!("{MIRROR}:{tag}");
+    Scene::update(&mirrored("v1"), &mirrored("v2")).records(records).with(|scene| {
+        let alias = crate::domain::names::Alias::new("mirror.example.com", "docker.io");
+        scene.policy.names.aliases = vec![alias.unwrap()];
+    })
+}
+
+fn of_image(kind: &str, image: &str) -> Override {
+    let expires =
+        if kind == "Bypass" { format!(r#","expiresAt":"{}""#, at(2000)) } else { String::new() };
+    says("one", 900, &format!(r#""kind":"{kind}","image":"{image}"{expires}"#))
+}
+
+#[test]
+fn an_override_knows_an_image_by_every_name() {
+    let ran = || mirrored([v1(), v2("a").succeeded(130)]);
+    assert_eq!(ran().verdict(), "proven");
+    let failed = || mirrored([v1(), v2("a").failed(130)]);
+    for app in ["shop/api", MIRROR] {
+        let of_app = |mut one: Override| {
+            one.spec.app = Some(app.to_owned());
+            one
+        };
+        assert_eq!(
+            ran().overrides([of_app(invalidate(900, 500))]).verdict(),
+            "a invalidated by invalidate"
+        );
+        for image in ["shop/api:v2".to_owned(), format!("{MIRROR}:v2")] {
+            let says = |kind: &str| of_app(of_image(kind, &image));
+            let taken = ran().overrides([says("Invalidate")]);
+            assert_eq!(taken.verdict(), "a invalidated by one", "{app} {image}");
+            let bypassed = failed().overrides([says("Bypass")]);
+            assert_eq!(bypassed.verdict(), "bypassed by one", "{app} {image}");
+            assert_eq!(failed().overrides([says("Attest")]).verdict(), "proven", "{app} {image}");
+        }
+        let other = of_app(of_image("Bypass", "shop/web:v2"));
+        assert_eq!(failed().overrides([other]).verdict(), "Failed a", "{app}");
+    }
+}
+
+#[test]
+fn words_for_one_release_are_taken_back_however_they_are_written() {
+    let written = [
+        r#""image":"shop/api:v2""#.to_owned(),
+        r#""image":"docker.io/shop/api:v2""#.to_owned(),
+        r#""release":"v2""#.to_owned(),
+        r#""release":"shop/api:v2""#.to_owned(),
+        format!(r#""image":"{MIRROR}:v2""#),
+    ];
+    for one in &written {
+        let attest = || says("attest", 900, &format!(r#""kind":"Attest",{one}"#));
+        let held = || mirrored([v1(), v2("a").failed(130)]);
+        assert_eq!(held().overrides([attest()]).verdict(), "proven", "{one}");
+        let revert = Sample::new("r", "v1").created(950).phase(MigrationPhase::Revert, true);
+        for other in &written {
+            let taken = says("taken", 990, &format!(r#""kind":"Invalidate",{other}"#));
+            let scene = held().overrides([attest(), taken]);
+            assert_eq!(scene.verdict(), "Failed a", "{one} and {other}");
+            let second = says("second", 910, &format!(r#""kind":"Attest",{other}"#));
+            let scene = held().records([revert.clone().succeeded(960)]);
+            let scene = scene.overrides([attest(), second]);
+            assert_eq!(scene.verdict(), "Failed a", "{one} and {other}, reverted");
+        }
+        let another = says("taken", 990, r#""kind":"Invalidate","image":"shop/api:v1""#);
+        assert_eq!(held().overrides([attest(), another]).verdict(), "proven", "{one}");
+    }
+}
+
+#[test]
+fn a_token_and_a_tag_are_one_release_where_an_attempt_had_both() {
+    let token = |scene: Scene| {
+        scene.with(|scene| scene.new = labelled(&scene.new, r#""wavegate.dev/release":"7""#))
+    };
+    let held = || token(Scene::update("v1", "v2").records([v1(), v2("a").token("7").failed(130)]));
+    let attest = || attest("7", 900);
+    assert_eq!(held().overrides([attest()]).verdict(), "proven");
+    let taken = says("taken", 990, r#""kind":"Invalidate","image":"shop/api:v2""#);
+    assert_eq!(held().overrides([attest(), taken]).verdict(), "Failed a");
+}
+
+#[test]
+fn a_tag_means_what_is_pinned_under_it_and_a_digest_that_alone() {
+    let digest = |digit: &str| format!("sha256:{}", digit.repeat(64));
+    let pinned = |digit: &str| format!("shop/api:v2@{}", digest(digit));
+    let scene = |image: &str| {
+        let image = of_image("Bypass", image);
+        Scene::update("v1", &pinned("1")).records([v1()]).overrides([image]).verdict()
+    };
+    let held = Scene::update("v1", &pinned("1")).records([v1()]).verdict();
+    assert_eq!(scene("shop/api:v2"), "bypassed by one");
+    assert_eq!(scene(&pinned("1")), "bypassed by one");
+    for other in ["shop/api:v3", "shop/api", "shop/web:v2", pinned("2").as_str()] {
+        assert_eq!(scene(other), held, "{other}");
+    }
 }
