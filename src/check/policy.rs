@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use thiserror::Error;
 
 use super::load::{LoadError, Source, load_file};
+use crate::policy::document::weaken::weakenings;
 use crate::policy::document::{KIND, PolicyError, check_expiry, compile, exemption_notices, read};
 use crate::policy::{Policies, Policy};
 
@@ -25,7 +26,7 @@ pub enum PolicyFileError {
 pub struct PolicyFile {
     /// The settings.
     pub policies: Policies,
-    /// Exemptions that end soon, each a sentence.
+    /// What weakens the defaults, and exemptions that end soon, each a sentence.
     pub notices: Vec<String>,
 }
 
@@ -64,7 +65,8 @@ pub fn policy_of(source: &Source, now: Timestamp) -> Result<PolicyFile, PolicyFi
     let expiry = check_expiry(&read.spec, now);
     match (compiled, expiry) {
         (Ok(policies), Ok(())) => {
-            let notices = exemption_notices(&policies, now);
+            let mut notices = weakenings(&read.spec);
+            notices.extend(exemption_notices(&policies, now));
             Ok(PolicyFile { policies, notices })
         }
         (compiled, expiry) => {

@@ -16,7 +16,6 @@ use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::filter::LevelFilter;
 
 use super::{CliError, SUCCESS};
-use crate::cluster::retention::Retention;
 use crate::domain::image::ImageRef;
 use crate::policy::{Policy, Waiter, WaiterForm, WaiterMode};
 use crate::server::webhook::{Cluster, SharedPolicies, Webhook};
@@ -81,12 +80,6 @@ pub(super) struct Arguments {
     /// wavegate's own namespace, where its replicas agree on who prunes records, and where its certificates are.
     #[arg(long, env = "WAVEGATE_NAMESPACE", default_value = "wavegate")]
     namespace: String,
-    /// Records of successes that are kept for each migration, beside those that are still needed.
-    #[arg(long, default_value_t = Retention::default().successes)]
-    keep_successes: usize,
-    /// Records of other attempts that are kept for each migration.
-    #[arg(long, default_value_t = Retention::default().failures)]
-    keep_failures: usize,
     /// How often records that nobody needs any more are removed.
     #[arg(long, value_parser = duration, default_value = "10m", value_name = "DURATION")]
     prune_every: Duration,
@@ -237,8 +230,6 @@ impl Arguments {
 
     fn policy(&self) -> Policy {
         let mut policy = Policy::default();
-        policy.retention =
-            Retention { successes: self.keep_successes, failures: self.keep_failures };
         let waiter = &mut policy.waiter;
         waiter.mode = match self.waiter {
             WaiterKind::Native => WaiterMode::Native,

@@ -384,7 +384,7 @@ mod tests {
         let steps = [
             (json!({"retention": {"successes": 3}}), 0),
             (patterns.clone(), 1),
-            (json!({"detection": {"jobNames": ["*-schema"]}, "onUnknown": "Warn"}), 1),
+            (json!({"detection": {"jobNames": ["*-schema"]}, "onUnknown": "warn"}), 1),
             (own, 2),
             (json!({}), 3),
         ];

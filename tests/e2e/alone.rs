@@ -240,6 +240,27 @@ fn past(uid: &str, release: &str, minute: u32, outcome: &str, phase: &str) -> Va
     })
 }
 
+/// The policy of the cluster for as long as this is held; none afterwards.
+struct StoredPolicy<'c>(&'c ControlPlane);
+
+impl<'c> StoredPolicy<'c> {
+    fn store(control_plane: &'c ControlPlane, spec: &Value) -> Self {
+        let policy = json!({
+            "apiVersion": "wavegate.dev/v1alpha1", "kind": "RolloutPolicy",
+            "metadata": {"name": "default"}, "spec": spec,
+        });
+        let stored = Self(control_plane);
+        control_plane.kubectl().args(["apply", "--filename=-"]).stdin(policy.to_string()).ok();
+        stored
+    }
+}
+
+impl Drop for StoredPolicy<'_> {
+    fn drop(&mut self) {
+        self.0.kubectl().args(["delete", "rolloutpolicies", "--all"]).run();
+    }
+}
+
 #[test]
 fn records_that_nobody_can_ask_for_are_pruned_by_one_replica() {
     let (_turn, control_plane) = alone();
@@ -264,11 +285,13 @@ fn records_that_nobody_can_ask_for_are_pruned_by_one_replica() {
         namespace.kubectl().args(["apply", "--filename=-"]).stdin(deployment.to_string()).ok();
         namespace.kubectl().args(["rollout", "status", "deployment/api", "--timeout=50s"]).ok();
     }
-    let few = ["--keep-successes=2", "--keep-failures=1", "--prune-every=1s"];
+    let _few =
+        StoredPolicy::store(control_plane, &json!({"retention": {"successes": 2, "failures": 1}}));
+    let often = ["--prune-every=1s"];
     let kubeconfig = own_kubeconfig(control_plane, None);
     let binary = Path::new(env!("CARGO_BIN_EXE_wavegate"));
     let replicas = ["pruner-a", "pruner-b"]
-        .map(|name| Wavegate::launch(control_plane, binary, name, &kubeconfig, &few));
+        .map(|name| Wavegate::launch(control_plane, binary, name, &kubeconfig, &often));
     let names = || {
         let names = records(&namespace).into_iter();
         names
