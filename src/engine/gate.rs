@@ -46,7 +46,9 @@ pub(super) fn judge(
     let standing = Standing::Unpaired;
     let context = Context { policy, state, namespace, pairs: Vec::new(), standing, stamps: None };
     let trial = Trial { admission, context: &context, now };
-    judgements.iter_mut().for_each(|judgement| trial.spare(judgement));
+    for judgement in &mut judgements {
+        trial.spare(judgement);
+    }
     let proven = judgements.iter().all(|judgement| judgement.verdict.is_proof());
     if !created && proven && !judgements.is_empty() {
         // A way back that has been gone before is never barred by how the workload is written.

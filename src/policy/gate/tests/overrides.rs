@@ -436,7 +436,9 @@ fn the_environment_before_is_asked_for_what_counts() {
     let upstream =
         |sample: Sample| sample.with(|attempt| attempt.facts.key.namespace = "staging".to_owned());
     let scene = |before: Vec<Sample>, mut words: Vec<Override>| {
-        words.iter_mut().for_each(|one| one.namespace = "staging".to_owned());
+        for one in &mut words {
+            one.namespace = "staging".to_owned();
+        }
         let records = [v1(), v2("a").succeeded(130)];
         let scene = Scene::update("v1", "v2").records(records);
         let scene = scene.records(before.into_iter().map(upstream)).overrides(words);
