@@ -106,8 +106,8 @@ pub fn prunable<'s>(
     prunable_by(attempts, overrides, live, retention, &ImageNames::default(), |_| true)
 }
 
-/// The same where images have further names, and where not everybody's successes count: those that do not never take
-/// the place of those that do.
+/// The same where images have further names, and where not everybody's successes and reverts count: those that do not
+/// never take the place of those that do. What would stay if all did stays too, since a policy may change.
 pub fn prunable_by<'s>(
     attempts: &[&'s Sighting],
     overrides: &[Override],
@@ -121,15 +121,20 @@ pub fn prunable_by<'s>(
     if overrides.iter().any(turns) {
         return Vec::new();
     }
-    let mut history = History::new(attempts, names);
-    history.keep_newest(live, retention, counts);
+    let mut history = History::new(attempts, names, &counts);
+    history.keep_newest(live, retention, &counts);
     history.keep_cornerstones();
     while history.keep_companions() {}
     let mut gone: Vec<&'s Sighting> =
         attempts.iter().zip(&history.kept).filter(|(_, kept)| !**kept).map(|(s, _)| *s).collect();
     gone.sort_by_key(|s| {
         let attempt = s.attempt();
-        (is_success(s), attempt.end_order().0, attempt.created, attempt.uid.as_str())
+        (
+            is_success(s) && counts(attempt),
+            attempt.end_order().0,
+            attempt.created,
+            attempt.uid.as_str(),
+        )
     });
     gone.reverse();
     gone
@@ -176,8 +181,12 @@ fn is_success(sighting: &Sighting) -> bool {
 }
 
 impl<'a, 's> History<'a, 's> {
-    fn new(attempts: &'a [&'s Sighting], names: &ImageNames) -> Self {
-        let scopes = scopes(attempts, names);
+    fn new(
+        attempts: &'a [&'s Sighting],
+        names: &ImageNames,
+        counts: &impl Fn(&Attempt) -> bool,
+    ) -> Self {
+        let scopes = scopes(attempts, names, counts);
         Self { attempts, kept: vec![false; attempts.len()], scopes }
     }
 
@@ -259,6 +268,11 @@ impl<'a, 's> History<'a, 's> {
         self.attempt(at).is_some_and(|attempt| attempt.phase != MigrationPhase::Revert)
     }
 
+    /// Whether it is a success of somebody whose successes count there.
+    fn counts_in(&self, scope: &Scope, at: usize) -> bool {
+        self.is_success(at) && !scope.uncounted.contains(&at)
+    }
+
     fn same(&self, one: usize, other: usize) -> bool {
         let (one, other) = (self.attempt(one), self.attempt(other));
         one.zip(other).is_some_and(|(one, other)| one.same_release(other))
@@ -284,7 +298,7 @@ impl<'a, 's> History<'a, 's> {
         let created = |at: &usize| self.attempt(*at).map(|attempt| attempt.created);
         let same = |other: &usize| self.proves(*other) && self.same(at, *other);
         let of_release: Vec<usize> = scope.attempts.iter().copied().filter(same).collect();
-        let successes = || of_release.iter().copied().filter(|at| self.is_success(*at));
+        let successes = || of_release.iter().copied().filter(|at| self.counts_in(scope, *at));
         let counts = |at: &usize| !scope.taken.contains(at);
         let mut companions: Vec<usize> = Vec::new();
         companions.extend(successes().min_by_key(end));
@@ -314,7 +328,7 @@ impl<'a, 's> History<'a, 's> {
             return Vec::new();
         };
         let named = |at: &usize| {
-            self.is_success(*at)
+            self.counts_in(scope, *at)
                 && self.proves(*at)
                 && self.attempt(*at).is_some_and(|attempt| attempt.is_of_release(text))
         };

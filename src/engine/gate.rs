@@ -6,8 +6,9 @@ use super::{
     ARGO_CD_FIELD_MANAGER, Decision, Known, Mode, OverrideUse, groups, is_server_side_diff,
 };
 use crate::admission::{Admission, Operation, Subject};
-use crate::cluster::{ClusterState, ObjectKey, Question};
+use crate::cluster::{ClusterState, ObjectKey, Override, Question};
 use crate::domain::argocd::HookPhase;
+use crate::domain::gate_override::OverrideKind;
 use crate::domain::job::Job;
 use crate::domain::role::MigrationPhase;
 use crate::policy::context::Standing;
@@ -37,18 +38,22 @@ pub(super) fn judge(
         _ => None,
     };
     let change = Change { new: workload, old, namespace };
-    let judgements = if state.attempts().has(namespace) {
+    let mut judgements = if state.attempts().has(namespace) {
         gate::judge_knowing(known.facts(), change, state, policy, now)
     } else {
         gate::first_install(change, state, policy, now)
     };
+    let standing = Standing::Unpaired;
+    let context = Context { policy, state, namespace, pairs: Vec::new(), standing, stamps: None };
+    let trial = Trial { admission, context: &context, now };
+    for judgement in &mut judgements {
+        trial.spare(judgement);
+    }
     let proven = judgements.iter().all(|judgement| judgement.verdict.is_proof());
     if !created && proven && !judgements.is_empty() {
         // A way back that has been gone before is never barred by how the workload is written.
         decision.soften_findings();
     }
-    let standing = Standing::Unpaired;
-    let context = Context { policy, state, namespace, pairs: Vec::new(), standing, stamps: None };
     for judgement in &judgements {
         groups::ROLLOUT.check_gate(policy, decision, judgement.sure, |check, found| {
             check(judgement, &context, found);
@@ -65,6 +70,68 @@ pub(super) fn judge(
             }),
             ..Question::default()
         });
+    }
+}
+
+/// Whether something would be refused if nobody had spoken.
+struct Trial<'a> {
+    admission: &'a Admission<'a>,
+    context: &'a Context<'a>,
+    now: Timestamp,
+}
+
+impl Trial<'_> {
+    /// An override is used only where a denial would stand without it: not where the rule only warns, an exemption
+    /// covers it, or the policy lets through what cannot be confirmed. A person's word as evidence counts all the same.
+    fn spare(&self, judgement: &mut Judgement<'_>) {
+        let Some(unheard) = judgement.without_overrides() else { return };
+        let denies = self.denies(|policy, decision| {
+            groups::ROLLOUT.check_gate(policy, decision, unheard.sure, |check, found| {
+                check(&unheard, self.context, found);
+            });
+        });
+        if denies {
+            return;
+        }
+        if judgement.used.iter().any(|one| one.kind() == OverrideKind::Bypass) {
+            *judgement = unheard;
+        } else {
+            judgement.used.clear();
+        }
+    }
+
+    /// The overrides without which a Job would be refused; all that speak of it where each could be spared.
+    fn decisive<'s>(&self, job: &Job<'_>, launch: &Launch<'s>) -> Vec<&'s Override> {
+        let policy = self.context.policy;
+        let refused = |overrides: Vec<&'s Override>| {
+            let launch = launch.hearing(overrides, policy);
+            self.denies(|policy, decision| {
+                groups::LAUNCH.check_gate(policy, decision, true, |check, found| {
+                    check(job, &launch, self.context, found);
+                });
+            })
+        };
+        let words = launch.overrides();
+        if words.is_empty() || !job.recognition.may_deny() || !refused(Vec::new()) {
+            return Vec::new();
+        }
+        let without = |one: &Override| {
+            let others = words.iter().copied().filter(|other| other.name != one.name);
+            refused(others.collect())
+        };
+        let needed: Vec<&'s Override> = words.iter().copied().filter(|one| without(one)).collect();
+        if needed.is_empty() { words.to_vec() } else { needed }
+    }
+
+    fn denies(&self, check: impl FnOnce(&Policy, &mut Decision)) -> bool {
+        let policy = self.context.policy;
+        if self.context.state.unread().is_some() && policy.on_unknown == OnUnknown::Warn {
+            return false;
+        }
+        let mut decision = Decision::default();
+        check(policy, &mut decision);
+        super::exempt(self.admission, policy, self.now, &mut decision);
+        decision.denies_by_gate()
     }
 }
 
@@ -92,6 +159,15 @@ pub(super) fn launch(
     groups::LAUNCH.check_gate(context.policy, decision, may_deny, |check, found| {
         check(job, &launch, context, found);
     });
+    if !decision.denies_by_gate() {
+        let trial = Trial { admission, context, now };
+        for used in trial.decisive(job, &launch) {
+            let release = launch.attempt().release();
+            let used = OverrideUse::of(used, &release, context.policy.longest_bypass);
+            decision.notices.push(used.notice());
+            decision.overrides.push(used);
+        }
+    }
     let references =
         if job.ordering.has(HookPhase::PreSync) { job.references() } else { Vec::new() };
     let running = launch.attempt().phase == MigrationPhase::Contract;

@@ -26,7 +26,7 @@ use crate::domain::outcome::Outcome;
 use crate::domain::workload::Workload;
 
 /// What is known about one release that a workload is about to run.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Judgement<'s> {
     /// The release, as a person calls it.
     pub release: String,
@@ -36,8 +36,10 @@ pub struct Judgement<'s> {
     pub verdict: Verdict<'s>,
     /// What else is worth saying about it.
     pub remarks: Vec<Remark<'s>>,
-    /// The overrides without which the release would be held.
+    /// The overrides without which the release would be held, where nothing else lets it through.
     pub used: Vec<&'s Override>,
+    /// What would be known without them: whether it denies is the policy's to say.
+    pub unheard: Option<(Verdict<'s>, Vec<Remark<'s>>)>,
     /// Whether the migrations surely belong to the workload. A likely pair never denies.
     pub sure: bool,
 }
@@ -207,6 +209,14 @@ fn paired<'f, 's>(
     (sightings(sure), sightings(likely))
 }
 
+impl Judgement<'_> {
+    /// The same without the overrides that it uses; `None` where it uses none.
+    pub fn without_overrides(&self) -> Option<Self> {
+        let (verdict, remarks) = self.unheard.clone()?;
+        Some(Self { verdict, remarks, used: Vec::new(), unheard: None, ..self.clone() })
+    }
+}
+
 /// The verdict where no attempt is in view: the first install of an app whose author asked for the gate is told so.
 pub fn first_install<'s>(
     change: Change<'_>,
@@ -225,10 +235,12 @@ pub fn first_install<'s>(
         verdict,
         remarks: Vec::new(),
         used: Vec::new(),
+        unheard: None,
         sure: true,
     };
     if matches!(verdict, Verdict::FirstInstall) && policy.first_install_denies {
         overriding::first_install(&mut judgement, change, state, policy, now);
+        judgement.unheard = (!judgement.used.is_empty()).then_some((verdict, Vec::new()));
     }
     vec![judgement]
 }

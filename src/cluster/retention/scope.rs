@@ -14,6 +14,8 @@ use crate::domain::role::MigrationPhase;
 /// What a workload can be judged by. Attempts are named by their positions.
 pub(super) struct Scope {
     pub(super) attempts: Vec<usize>,
+    /// Attempts of somebody whose successes and reverts do not count.
+    pub(super) uncounted: HashSet<usize>,
     /// Successes that count no more, since a revert took them back.
     pub(super) taken: HashSet<usize>,
     /// Successes without which a revert would take back another release.
@@ -22,16 +24,19 @@ pub(super) struct Scope {
 
 impl Scope {
     /// A revert takes back the release that was first proven last before it.
-    fn new(attempts: &[&Sighting], of: Vec<usize>) -> Self {
+    fn new(attempts: &[&Sighting], of: Vec<usize>, uncounted: HashSet<usize>) -> Self {
         let attempt = |at: usize| attempts.get(at).map(|sighting| sighting.attempt());
         let end = |at: &usize| attempt(*at).map(Attempt::end_order);
         let same = |one: usize, other: usize| {
             attempt(one).zip(attempt(other)).is_some_and(|(one, other)| one.same_release(other))
         };
-        let succeeded = |at: &usize| attempts.get(*at).is_some_and(|sighting| is_success(sighting));
+        let succeeded = |at: &usize| {
+            attempts.get(*at).is_some_and(|sighting| is_success(sighting))
+                && !uncounted.contains(at)
+        };
         let mut successes: Vec<usize> = of.iter().copied().filter(succeeded).collect();
         successes.sort_by(|one, other| end(one).cmp(&end(other)));
-        let mut scope = Self { attempts: of, taken: HashSet::new(), needed: Vec::new() };
+        let mut scope = Self { attempts: of, uncounted, taken: HashSet::new(), needed: Vec::new() };
         // In the order of their ends, so the first of a release in it is its first success.
         let mut counting: Vec<usize> = Vec::new();
         for at in successes {
@@ -65,8 +70,13 @@ struct Identities<'s> {
 }
 
 /// The sets of attempts that a workload of this namespace can be judged by: one for each way in which the attempts
-/// are tied, and for a workload that says less than they do.
-pub(super) fn scopes(attempts: &[&Sighting], names: &ImageNames) -> Vec<Scope> {
+/// are tied, and for a workload that says less than they do. Each counts everybody's successes, and where not
+/// everybody's do, once more those that do alone.
+pub(super) fn scopes(
+    attempts: &[&Sighting],
+    names: &ImageNames,
+    counts: impl Fn(&Attempt) -> bool,
+) -> Vec<Scope> {
     let mut repositories: BTreeMap<&str, Identities<'_>> = BTreeMap::new();
     for sighting in attempts {
         let facts = &sighting.attempt().facts;
@@ -91,7 +101,18 @@ pub(super) fn scopes(attempts: &[&Sighting], names: &ImageNames) -> Vec<Scope> {
             }
         }
     }
-    scopes.into_iter().map(|of| Scope::new(attempts, of)).collect()
+    let strange = attempts.iter().enumerate().filter(|(_, s)| !counts(s.attempt()));
+    let strange: HashSet<usize> = strange.map(|(at, _)| at).collect();
+    let mut views = Vec::new();
+    for of in scopes {
+        let uncounted: HashSet<usize> =
+            of.iter().copied().filter(|at| strange.contains(at)).collect();
+        if !uncounted.is_empty() {
+            views.push(Scope::new(attempts, of.clone(), uncounted));
+        }
+        views.push(Scope::new(attempts, of, HashSet::new()));
+    }
+    views
 }
 
 /// The attempts that surely belong to a workload with these ties and an image of that repository.

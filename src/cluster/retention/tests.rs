@@ -207,3 +207,54 @@ fn successes_that_do_not_count_never_take_the_place_of_those_that_do() {
         "where all count, it is neither first nor last"
     );
 }
+
+/// What goes where attempts whose UID begins with `x` do not count.
+fn gone_but_strange(samples: Vec<Sample>) -> Vec<String> {
+    let mut attempts = Attempts::default();
+    for sample in samples {
+        attempts.observe_record(sample.attempt());
+    }
+    let all: Vec<&Sighting> = attempts.of_namespace("shop").collect();
+    let retention = Retention { successes: 1, failures: 0 };
+    let counts = |attempt: &Attempt| !attempt.uid.starts_with('x');
+    let live = LiveReleases::default();
+    let gone = prunable_by(&all, &[], &live, retention, &ImageNames::default(), counts);
+    gone.iter().map(|s| s.attempt().uid.clone()).collect()
+}
+
+/// Without its first success that counts, v1 would come after the border of the contract once it ran again.
+#[test]
+fn a_first_success_that_does_not_count_is_none() {
+    let contract = ok("c", "v2", 40).named("shop-contract").phase(MigrationPhase::Contract, true);
+    let gone = gone_but_strange(vec![
+        ok("x1", "v1", 0),
+        ok("first", "v1", 10),
+        ok("x2", "v2", 15),
+        ok("border", "v2", 20),
+        contract.safe_from("v2"),
+        ok("v3", "v3", 50),
+        ok("between", "v1", 60),
+        ok("again", "v1", 300),
+    ]);
+    assert!(gone.contains(&"between".to_owned()) && gone.contains(&"v3".to_owned()), "{gone:?}");
+    for kept in ["first", "border", "c", "again"] {
+        assert!(!gone.contains(&kept.to_owned()), "{kept}: {gone:?}");
+    }
+}
+
+/// The strange revert takes nothing back, so the success in the middle is what proves its migration.
+#[test]
+fn a_revert_that_does_not_count_takes_nothing_back() {
+    let revert = ok("xr", "v2", 40).named("shop-revert").phase(MigrationPhase::Revert, true);
+    let gone = gone_but_strange(vec![
+        ok("v1", "v1", 0),
+        ok("first", "v2", 10),
+        ok("billing", "v2", 20).named("billing"),
+        ok("last", "v2", 30),
+        revert,
+        bad("retried", "v2", 50).named("billing"),
+        ok("billing3", "v3", 60).named("billing"),
+        ok("v2", "v2", 70),
+    ]);
+    assert!(!gone.contains(&"billing".to_owned()), "{gone:?}");
+}

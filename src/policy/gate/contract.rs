@@ -5,7 +5,9 @@ use jiff::Timestamp;
 use super::evidence::{Evidence, Moment, Which};
 use super::overriding;
 use super::release::{Match, Release};
-use crate::cluster::{Attempt, ClusterState, MigrationFacts, Sighting, WorkloadFacts, pairing};
+use crate::cluster::{
+    Attempt, ClusterState, MigrationFacts, Override, Sighting, WorkloadFacts, pairing,
+};
 use crate::domain::image::ImageRef;
 use crate::domain::job::Job;
 use crate::domain::migration::Migration;
@@ -67,6 +69,18 @@ impl<'s> Launch<'s> {
         let evidence = Evidence::new(of_app, overrides, policy);
         drop(images);
         Self { attempt: Attempt::to_come(job, facts), evidence }
+    }
+
+    /// The overrides that speak of the Job and are in force.
+    pub fn overrides(&self) -> &[&'s Override] {
+        self.evidence.overrides()
+    }
+
+    /// The same Job by what was attempted and by these overrides alone.
+    #[must_use]
+    pub fn hearing(&self, overrides: Vec<&'s Override>, policy: &Policy) -> Self {
+        let evidence = Evidence::new(self.evidence.attempts().to_vec(), overrides, policy);
+        Self { attempt: self.attempt.clone(), evidence }
     }
 
     /// Whether the Job is a contract, and whether its author said so.

@@ -167,6 +167,10 @@ impl<'s> Evidence<'s> {
         self.overrides.iter().copied().filter(move |one| one.kind() == kind)
     }
 
+    pub(super) fn overrides(&self) -> &[&'s Override] {
+        &self.overrides
+    }
+
     pub(super) fn attempts(&self) -> &[&'s Sighting] {
         &self.attempts
     }

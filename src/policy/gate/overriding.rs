@@ -120,29 +120,37 @@ pub(super) fn voices<'s>(
 }
 
 impl<'s, 'w> Gate<'s, 'w> {
-    /// What a person makes of a verdict, and the overrides without which the release would be held.
+    /// What a person makes of a judgement, and the overrides without which the release would be held. What is proven
+    /// stays so: a Bypass only spares it the environment that comes before.
     pub(super) fn overridden(
         &self,
         release: &Release<'_>,
         running: &[Release<'w>],
-        verdict: Verdict<'s>,
-        remarks: &mut Vec<Remark<'s>>,
-    ) -> (Verdict<'s>, Vec<&'s Override>) {
+        mut judgement: Judgement<'s>,
+    ) -> Judgement<'s> {
+        let verdict = judgement.verdict;
         if self.overrides.is_empty() || matches!(verdict, Verdict::Floating) {
-            return (verdict, Vec::new());
+            return judgement;
         }
         let upstream = |remark: &Remark<'_>| matches!(remark, Remark::NotUpstream);
-        if verdict.may_hold() || remarks.iter().any(upstream) {
+        if verdict.may_hold() || judgement.remarks.iter().any(upstream) {
             let Some(bypass) = bypass(&self.overrides, release, self.policy) else {
-                return (verdict, Vec::new());
+                return judgement;
             };
-            remarks.retain(|remark| !upstream(remark));
-            return (Verdict::Bypassed(bypass), vec![bypass]);
+            judgement.unheard = Some((verdict, judgement.remarks.clone()));
+            judgement.remarks.retain(|remark| !upstream(remark));
+            judgement.used = vec![bypass];
+            if verdict.may_hold() {
+                judgement.verdict = Verdict::Bypassed(bypass);
+            }
+            return judgement;
         }
-        if !self.hearing(&[]).verdict(release, running).may_hold() {
-            return (verdict, Vec::new());
+        let unheard = self.hearing(&[]).verdict(release, running);
+        if unheard.may_hold() {
+            judgement.unheard = Some((unheard, judgement.remarks.clone()));
+            judgement.used = self.decisive(release, running);
         }
-        (verdict, self.decisive(release, running))
+        judgement
     }
 
     /// The same change by what was attempted and by these overrides alone.

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use super::contract;
 use super::evidence::{Evidence, Moment, Proof, Which};
 use super::release::{Match, Release, Releases, digest_of};
-use super::{Change, Judgement, Remark, Verdict};
+use super::{Change, Judgement, Remark, Verdict, overriding, paired};
 use crate::cluster::{Attempt, ClusterState, Override, Sighting, WorkloadFacts};
 use crate::domain::image::ImageRef;
 use crate::domain::keys;
@@ -37,16 +37,17 @@ impl<'s, 'w> Gate<'s, 'w> {
             .filter(|release| !running.iter().any(|old| old.is(release, &self.policy.names)));
         judgements.extend(changed.map(|release| {
             let verdict = self.verdict(&release, &running);
-            let mut remarks = self.remarks(&release, &running, verdict);
-            let (verdict, used) = self.overridden(&release, &running, verdict, &mut remarks);
-            Judgement {
+            let remarks = self.remarks(&release, &running, verdict);
+            let judgement = Judgement {
                 remarks,
                 release: release.name(),
-                path: release.path,
+                path: release.path.clone(),
                 verdict,
-                used,
+                used: Vec::new(),
+                unheard: None,
                 sure: self.sure,
-            }
+            };
+            self.overridden(&release, &running, judgement)
         }));
         judgements
     }
@@ -80,6 +81,7 @@ impl<'s, 'w> Gate<'s, 'w> {
             verdict: Verdict::Ambiguous,
             remarks: Vec::new(),
             used: Vec::new(),
+            unheard: None,
             sure: false,
         }]
     }
@@ -211,6 +213,7 @@ impl<'s, 'w> Gate<'s, 'w> {
     /// The expand migrations of the release that runs now that were not attempted for a newer one.
     fn missing(&self, release: &Release<'_>, running: &[Release<'_>]) -> Vec<Remark<'s>> {
         let mut missing: Vec<&'s Attempt> = Vec::new();
+        let attests = self.evidence.attests(Which::Of(release, self.policy));
         for old in running {
             let newer = self.position(release) > self.position(old);
             for sighting in self.evidence.attempts().iter().rev().filter(|_| newer) {
@@ -222,8 +225,9 @@ impl<'s, 'w> Gate<'s, 'w> {
                     s.attempt().migration == attempt.migration
                         && self.compare(release, s.attempt()) == Match::Same
                 });
+                let attested = attests.iter().any(|one| one.names(&attempt.migration));
                 let known = missing.iter().any(|known| known.migration == attempt.migration);
-                if expands && of_old && !attempted && !known {
+                if expands && of_old && !attempted && !attested && !known {
                     missing.push(attempt);
                 }
             }
@@ -253,16 +257,16 @@ impl<'s, 'w> Gate<'s, 'w> {
             .then(|| Remark::Unproven(found.attempt(), found.outcome()))
     }
 
-    /// Whether the release has a success in the namespace of the environment that comes before.
+    /// Whether the release is proven in the namespace of the environment that comes before, by what counts there.
     fn is_proven_upstream(&self, release: &Release<'_>) -> bool {
         let Some(upstream) = &self.policy.upstream else { return true };
-        let mut ties = WorkloadFacts::of(self.change.new, upstream).ties;
+        let mut facts = WorkloadFacts::of(self.change.new, upstream);
         // Applications and instances are named differently in every environment.
-        (ties.application, ties.instance) = (None, None);
-        let images = self.policy.names.by_every_name(release.image.as_slice());
-        self.state.attempts().tied(upstream, &ties, &images).iter().any(|s| {
-            s.outcome() == Outcome::Succeeded && self.compare(release, s.attempt()) == Match::Same
-        })
+        (facts.ties.application, facts.ties.instance) = (None, None);
+        let (attempts, _) = paired(std::iter::once(&facts), self.state, self.policy);
+        let overrides = overriding::of_change(&facts, None, self.state, self.policy, self.now);
+        let evidence = Evidence::new(attempts, overrides, self.policy);
+        matches!(evidence.proof(Which::Of(release, self.policy)), Proof::Complete { .. })
     }
 
     /// What keeps required migrations from being proven: one that runs before one that ended.

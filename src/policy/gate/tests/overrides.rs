@@ -418,3 +418,55 @@ fn a_tag_means_what_is_pinned_under_it_and_a_digest_that_alone() {
         assert_eq!(scene(other), held, "{other}");
     }
 }
+
+#[test]
+fn an_attest_of_the_whole_release_leaves_no_migration_missing() {
+    let v2 = v2("a").named("billing").succeeded(130);
+    let scene = || Scene::update("v1", "v2").records([v1(), v2.clone()]);
+    assert_eq!(scene().remarks(), ["missing m1"]);
+    assert_eq!(scene().overrides([attest("v2", 900)]).remarks(), [""; 0]);
+    let mut one = attest("v2", 900);
+    one.spec.migration = Some("billing".to_owned());
+    assert_eq!(scene().overrides([one]).remarks(), ["missing m1"]);
+}
+
+/// What counts in the environment before is what would let the release run there.
+#[test]
+fn the_environment_before_is_asked_for_what_counts() {
+    let upstream =
+        |sample: Sample| sample.with(|attempt| attempt.facts.key.namespace = "staging".to_owned());
+    let scene = |before: Vec<Sample>, mut words: Vec<Override>| {
+        for one in &mut words {
+            one.namespace = "staging".to_owned();
+        }
+        let records = [v1(), v2("a").succeeded(130)];
+        let scene = Scene::update("v1", "v2").records(records);
+        let scene = scene.records(before.into_iter().map(upstream)).overrides(words);
+        scene.with(|scene| scene.policy.upstream = Some("staging".to_owned()))
+    };
+    let not_upstream = ["not upstream"];
+    let ran = || v2("u").succeeded(120);
+    assert_eq!(scene(vec![], vec![]).remarks(), not_upstream);
+    assert_eq!(scene(vec![ran()], vec![]).remarks(), [""; 0]);
+    assert_eq!(scene(vec![ran()], vec![invalidate(900, 500)]).remarks(), not_upstream);
+    assert_eq!(scene(vec![v2("u").failed(120)], vec![attest("v2", 900)]).remarks(), [""; 0]);
+    let revert = Sample::new("r", "v1").created(200).phase(MigrationPhase::Revert, true);
+    assert_eq!(scene(vec![ran(), revert.succeeded(210)], vec![]).remarks(), not_upstream);
+    let strange = scene(vec![ran()], vec![]).with(|scene| {
+        scene.policy.creators = vec![crate::domain::glob::Glob::parse("argocd").unwrap()];
+    });
+    assert!(strange.remarks().contains(&"not upstream".to_owned()));
+}
+
+/// A way back to what is proven stays one, whatever the environment before says.
+#[test]
+fn a_bypass_leaves_what_is_proven_proven() {
+    let scene = || {
+        let scene = Scene::update("v1", "v2").records([v1(), v2("a").succeeded(130)]);
+        scene.with(|scene| scene.policy.upstream = Some("staging".to_owned()))
+    };
+    assert_eq!((scene().verdict().as_str(), scene().remarks().len()), ("proven", 1));
+    let bypassed = scene().overrides([bypass("v2", 900, 2000)]);
+    assert_eq!((bypassed.verdict().as_str(), bypassed.remarks().len()), ("proven", 0));
+    assert_eq!(bypassed.used(), ["bypass"]);
+}
