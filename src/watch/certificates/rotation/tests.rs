@@ -249,8 +249,9 @@ proptest! {
                 "{event:?} in second {second} after {:?}", world.steps
             );
         }
-        prop_assert!(world.promoted >= 3, "{} CAs", world.promoted);
-        prop_assert!(world.issued >= 5, "{} leaves", world.issued);
+        // How many there are is chance; that there are some is what makes the rest mean anything.
+        prop_assert!(world.promoted >= 2, "{} CAs", world.promoted);
+        prop_assert!(world.issued >= 2, "{} leaves", world.issued);
         // Left alone it comes to rest, with one CA.
         for second in 710..760 {
             world.play(Event::Look { patched: true }, at(second));
