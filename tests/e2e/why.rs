@@ -156,9 +156,10 @@ fn the_mode_is_that_of_what_is_registered() {
     ]);
     let values: Vec<_> = values.iter().map(String::as_str).collect();
     let rendered = chart::render(control_plane, &["webhooks"], &values);
-    let rendered = yaml::parse(&rendered).expect("YAML");
+    let rendered = yaml::documents(&rendered).expect("YAML");
     let mut registered = rendered
         .into_iter()
+        .map(|document| document.value)
         .find(|object| object["kind"] == "ValidatingWebhookConfiguration")
         .expect("the validating one");
     registered["metadata"]["name"] = json!("wavegate-why");
