@@ -83,10 +83,10 @@ impl Labels {
         labels
     }
 
-    /// `None` if it is not known whether there is such a label.
-    fn get(&self, key: &str) -> Option<Option<&str>> {
+    /// Whether this holds for what a label has; `None` if it is not known what it has.
+    fn has(&self, key: &str, holds: impl FnOnce(Option<&str>) -> bool) -> Option<bool> {
         let found = self.known.get(key).map(String::as_str);
-        (found.is_some() || self.complete).then_some(found)
+        (found.is_some() || self.complete).then(|| holds(found))
     }
 }
 
@@ -97,16 +97,18 @@ impl Selector {
         let equal = self
             .match_labels
             .iter()
-            .map(|(key, value)| labels.get(key).map(|have| have == Some(value.as_str())));
+            .map(|(key, value)| labels.has(key, |have| have == Some(value.as_str())));
         let expressions = self
             .match_expressions
             .iter()
-            .map(|expression| labels.get(&expression.key).map(|have| expression.holds(have)));
-        equal.chain(expressions).fold(Some(true), |all, one| match (all, one) {
-            (Some(false), _) | (_, Some(false)) => Some(false),
-            (Some(true), Some(true)) => Some(true),
-            _ => None,
-        })
+            .map(|expression| labels.has(&expression.key, |have| expression.holds(have)));
+        let requirements: Vec<_> = equal.chain(expressions).collect();
+        // One that fails decides, whatever is not known of the others.
+        if requirements.contains(&Some(false)) {
+            Some(false)
+        } else {
+            (!requirements.contains(&None)).then_some(true)
+        }
     }
 }
 
