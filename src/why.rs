@@ -10,14 +10,16 @@ mod next;
 mod replay;
 mod request;
 mod said;
+mod selector;
 mod target;
 mod text;
 
 use thiserror::Error;
 
 pub use explain::{Explanation, Seen, explain};
-pub use mode::{Mode, NamespaceMode};
+pub use mode::{Mode, NamespaceMode, Registration};
 pub use replay::{Replay, question, replay};
+pub use selector::Configuration;
 pub use target::{Target, TargetError};
 
 use crate::admission::DecodeError;

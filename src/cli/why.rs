@@ -47,6 +47,9 @@ pub(super) struct Arguments {
     /// File with the `RolloutPolicy` to decide by; without one it is the one that is stored in the cluster.
     #[arg(long, value_name = "FILE")]
     policy: Option<String>,
+    /// The `ValidatingWebhookConfiguration` by which wavegate is registered. It tells the mode of the namespace.
+    #[arg(long, value_name = "NAME", default_value = "wavegate")]
+    webhook_configuration: String,
     /// How to print.
     #[arg(long, short, value_enum, default_value_t)]
     output: Output,
@@ -104,7 +107,8 @@ impl Arguments {
 
     async fn connect(&self) -> Result<Connection, cluster::Error> {
         let (kubeconfig, context) = (self.kubeconfig.clone(), self.context.clone());
-        Connection::make(Access { kubeconfig, context }).await
+        let configuration = self.webhook_configuration.clone();
+        Connection::make(Access { kubeconfig, context, configuration }).await
     }
 
     async fn explain(&self, named: Option<Policies>) -> Result<why::Explanation, Error> {

@@ -1,8 +1,13 @@
 //! Whether wavegate is asked about a namespace, and what it does there.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 
-/// Namespaces that the webhook configurations leave out, whatever their label says.
+use super::selector::{Asks, Configuration, Labels};
+use crate::domain::keys;
+
+/// Namespaces that the webhook configurations of the chart leave out by default, whatever their label says.
 const EXCLUDED: [&str; 3] = ["kube-system", "argocd", "wavegate"];
 
 /// What wavegate does in a namespace.
@@ -15,8 +20,17 @@ pub enum Mode {
     Warn,
     /// It is not asked.
     Off,
-    /// The namespace could not be read.
+    /// It could not be learned, and is taken for enforcing.
     Unknown,
+}
+
+/// The webhook configuration by which the API server asks wavegate.
+#[derive(Clone, Debug)]
+pub enum Registration {
+    /// It was read.
+    Read(Configuration),
+    /// It was not, as the rest of a sentence about it: `may not be read by you`.
+    Unread(String),
 }
 
 /// The mode of a namespace, and what it comes from.
@@ -29,36 +43,24 @@ pub struct NamespaceMode {
 }
 
 impl NamespaceMode {
-    /// The mode of a namespace with this value of the label `wavegate.dev/mode`; or why the label could not be read.
-    pub fn of(namespace: &str, label: Result<Option<&str>, &str>) -> Self {
-        let (mode, reason) = match label {
-            _ if EXCLUDED.contains(&namespace) => (
-                Mode::Off,
-                "is left out by the webhook configurations: wavegate is not asked here".to_owned(),
-            ),
-            Ok(Some("enforce")) => {
-                (Mode::Enforce, "is labelled wavegate.dev/mode: enforce".to_owned())
+    /// The mode of a namespace with these labels, or why they could not be read, by what is registered.
+    ///
+    /// The API server decides by the `namespaceSelector` of each entry, so that is what is evaluated where it may be
+    /// read. Elsewhere the label tells, and what it does not tell is taken for enforcing.
+    pub fn of(
+        namespace: &str,
+        labels: Result<&BTreeMap<String, String>, &str>,
+        registration: &Registration,
+    ) -> Self {
+        let label = labels.map(|labels| labels.get(keys::MODE).map(String::as_str));
+        let (mode, reason) = match registration {
+            Registration::Read(configuration) if configuration.guards() => {
+                registered(configuration, &Labels::new(namespace, labels.ok()), label)
             }
-            Ok(Some("warn")) => {
-                (Mode::Warn, "is labelled wavegate.dev/mode: warn: nothing is held here".to_owned())
+            Registration::Read(_) => {
+                assumed(namespace, label, "does not ask wavegate about workloads")
             }
-            Ok(Some("off")) => (
-                Mode::Off,
-                "is labelled wavegate.dev/mode: off: wavegate is not asked here".to_owned(),
-            ),
-            Ok(Some(other)) => (
-                Mode::Warn,
-                format!(
-                    "is labelled wavegate.dev/mode: {other}, which does not exist: nothing is held here"
-                ),
-            ),
-            Ok(None) => {
-                (Mode::Warn, "has no label wavegate.dev/mode: nothing is held here".to_owned())
-            }
-            Err(why) => (
-                Mode::Unknown,
-                format!("could not be read ({why}): what follows is what an enforcing one gets"),
-            ),
+            Registration::Unread(why) => assumed(namespace, label, why),
         };
         Self { mode, reason }
     }
@@ -69,23 +71,66 @@ impl NamespaceMode {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+type Label<'a> = Result<Option<&'a str>, &'a str>;
 
-    #[test]
-    fn the_label_tells_the_mode_but_for_excluded_namespaces() {
-        let cases = [
-            ("shop", Ok(Some("enforce")), Mode::Enforce),
-            ("shop", Ok(Some("warn")), Mode::Warn),
-            ("shop", Ok(Some("off")), Mode::Off),
-            ("shop", Ok(Some("Enforce")), Mode::Warn),
-            ("shop", Ok(None), Mode::Warn),
-            ("shop", Err("forbidden"), Mode::Unknown),
-            ("argocd", Ok(Some("enforce")), Mode::Off),
-        ];
-        for (namespace, label, want) in cases {
-            assert_eq!(NamespaceMode::of(namespace, label).mode, want, "{namespace} {label:?}");
+/// What the registered entries make of a namespace.
+fn registered(configuration: &Configuration, labels: &Labels, label: Label<'_>) -> (Mode, String) {
+    let (mode, name, entry, effect) = match configuration.asks(labels) {
+        Asks::Enforce(entry) => (Mode::Enforce, "enforce", entry, ""),
+        Asks::Warn(entry) => (Mode::Warn, "warn", entry, ": nothing is held here"),
+        Asks::Nobody => (Mode::Off, "off", "", ": wavegate is not asked here"),
+        Asks::Unknown => {
+            let why = label.err().unwrap_or_default();
+            return (
+                Mode::Unknown,
+                format!("could not be read ({why}): what follows is what an enforcing one gets"),
+            );
         }
-    }
+    };
+    // A label that would be heeded tells a namespace that chose from one that has no choice.
+    let left_out = || configuration.asks(&labels.with(keys::MODE, "enforce")) == Asks::Nobody;
+    let reason = match label {
+        _ if entry.starts_with("workloads.pinned.") => {
+            "is enforced by name (pinned), whatever its label says".to_owned()
+        }
+        _ if mode == Mode::Off && left_out() => {
+            "is left out by the webhook configuration, whatever its label says".to_owned()
+        }
+        Ok(Some(label)) if label == name => format!("is labelled {}: {label}", keys::MODE),
+        Ok(Some(label)) if !["enforce", "warn", "off"].contains(&label) => format!(
+            "is labelled {}: {label}, which does not exist, and this cluster's default is {name}",
+            keys::MODE
+        ),
+        Ok(None) => {
+            format!("has no label {}, and this cluster's default is {name}", keys::MODE)
+        }
+        _ if entry.is_empty() => "is in no entry of the webhook configuration".to_owned(),
+        _ => format!("is in the entry {entry} of the webhook configuration"),
+    };
+    (mode, reason + effect)
 }
+
+/// What the chart's defaults make of a namespace where it is not known what is registered.
+fn assumed(namespace: &str, label: Label<'_>, why: &str) -> (Mode, String) {
+    let (mode, reason) = match label {
+        _ if EXCLUDED.contains(&namespace) => (Mode::Off, "is left out by default".to_owned()),
+        Ok(Some(label @ "enforce")) => {
+            (Mode::Enforce, format!("is labelled {}: {label}", keys::MODE))
+        }
+        Ok(Some(label @ "warn")) => (Mode::Warn, format!("is labelled {}: {label}", keys::MODE)),
+        Ok(Some(label @ "off")) => (Mode::Off, format!("is labelled {}: {label}", keys::MODE)),
+        Ok(Some(label)) => {
+            (Mode::Unknown, format!("is labelled {}: {label}, which does not exist", keys::MODE))
+        }
+        Ok(None) => (Mode::Unknown, format!("has no label {}", keys::MODE)),
+        Err(unread) => (Mode::Unknown, format!("could not be read ({unread})")),
+    };
+    let taken = match mode {
+        Mode::Unknown => "what follows is what an enforcing one gets",
+        _ => "this is by the chart's defaults",
+    };
+    (mode, format!("{reason}; the ValidatingWebhookConfiguration {why}: {taken}"))
+}
+
+#[cfg(test)]
+mod tests;

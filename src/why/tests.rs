@@ -25,13 +25,32 @@ fn deployment(tag: &str) -> Value {
     })
 }
 
+/// The mode by entries that ask about namespaces with a label only.
+fn mode(label: Option<&str>) -> NamespaceMode {
+    let entry = |mode: &str, operator: &str, values: &[&str]| {
+        json!({
+            "name": format!("workloads.{mode}.wavegate.dev"),
+            "clientConfig": {"url": format!("https://127.0.0.1/validate/{mode}")},
+            "namespaceSelector": {"matchExpressions": [
+                {"key": "wavegate.dev/mode", "operator": operator, "values": values},
+            ]},
+        })
+    };
+    let webhooks =
+        [entry("enforce", "In", &["enforce"]), entry("warn", "NotIn", &["enforce", "off"])];
+    let configuration = serde_json::from_value(json!({"webhooks": webhooks})).unwrap();
+    let label = label.map(|label| ("wavegate.dev/mode".to_owned(), label.to_owned()));
+    let labels = label.into_iter().collect();
+    NamespaceMode::of("shop", Ok(&labels), &Registration::Read(configuration))
+}
+
 fn seen(label: Option<&str>, jobs: Vec<Sample>, records: Vec<Sample>) -> Seen {
     let attempts =
         |list: Vec<Sample>| list.into_iter().map(Sample::attempt).collect::<Vec<Attempt>>();
     Seen {
         target: Target { kind: WorkloadKind::Deployment, name: "shop-api".to_owned() },
         namespace: "shop".to_owned(),
-        mode: NamespaceMode::of("shop", Ok(label)),
+        mode: mode(label),
         object: deployment("v1"),
         reading: Reading { jobs: attempts(jobs), records: attempts(records), ..Reading::default() },
     }
@@ -145,7 +164,8 @@ fn only_an_enforcing_namespace_holds() {
         assert_eq!(document["verdict"]["enforced"]["admitted"], false);
         has(&text, &[words, "WG302"]);
     }
-    let unknown = NamespaceMode::of("shop", Err("you may not get namespaces"));
+    let unread = Registration::Unread("wavegate may not be read by you".to_owned());
+    let unknown = NamespaceMode::of("shop", Err("you may not get namespaces"), &unread);
     let seen = Seen { mode: unknown, ..failed(None) };
     assert!(!explained(&seen, Some("shop/api:v2")).0.is_admitted());
 }

@@ -100,20 +100,37 @@ fn every_namespace_has_one_mode_and_pinned_ones_cannot_leave() {
     }
 }
 
-/// `wavegate why` tells a namespace's mode from its label, as the chart's defaults choose it.
+/// `wavegate why` tells a namespace's mode as the selectors of whatever the chart registers choose it; and by the chart's
+/// defaults, nothing is told to pass that they hold, where what is registered may not be read.
 #[test]
-fn why_knows_the_modes_of_the_charts_defaults() {
-    use wavegate::why::{Mode, NamespaceMode};
-    let rendered = objects(&template(&[]).ok());
-    for namespace in ["shop", "kube-system", "argocd", "wavegate", "default"] {
-        for mode in MODES {
-            let told = match NamespaceMode::of(namespace, Ok(mode)).mode {
-                Mode::Enforce => vec!["enforce"],
-                Mode::Warn => vec!["warn"],
-                Mode::Off => vec![],
-                Mode::Unknown => panic!("its label is known"),
-            };
-            assert_eq!(modes(&rendered, namespace, mode), told, "{namespace} {mode:?}");
+fn why_knows_the_modes_of_whatever_the_chart_registers() {
+    use wavegate::why::{Mode, NamespaceMode, Registration};
+    let unread = Registration::Unread("wavegate may not be read by you".to_owned());
+    for default in ["warn", "enforce", "off"] {
+        let value = format!("defaultMode={default}");
+        let rendered = objects(&template(&[&value, "pinnedNamespaces={payments}"]).ok());
+        let validating =
+            rendered.iter().find(|o| o["kind"] == "ValidatingWebhookConfiguration").unwrap();
+        let read = Registration::Read(serde_json::from_value(validating.clone()).unwrap());
+        for namespace in ["shop", "payments", "kube-system", "argocd", "wavegate", "default"] {
+            for mode in MODES {
+                let label = mode.map(|mode| ("wavegate.dev/mode".to_owned(), mode.to_owned()));
+                let labels = label.into_iter().collect();
+                let of = NamespaceMode::of(namespace, Ok(&labels), &read);
+                let want = modes(&rendered, namespace, mode);
+                let told = match of.mode {
+                    Mode::Enforce if namespace == "payments" => vec!["pinned"],
+                    Mode::Enforce => vec!["enforce"],
+                    Mode::Warn => vec!["warn"],
+                    Mode::Off => vec![],
+                    Mode::Unknown => panic!("its labels are known"),
+                };
+                assert_eq!(want, told, "{default}: {namespace} {mode:?}: {}", of.reason);
+                assert_eq!(of.reason.contains("(pinned)"), namespace == "payments");
+                let unread = NamespaceMode::of(namespace, Ok(&labels), &unread);
+                let holds = want == ["enforce"];
+                assert!(!holds || unread.refuses(), "{default}: {namespace} {mode:?}");
+            }
         }
     }
 }

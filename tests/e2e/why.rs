@@ -2,10 +2,12 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
 use serde_json::{Value, json};
+use wavegate::check::yaml;
 
-use crate::cluster::{Namespace, Output};
+use crate::cluster::{Namespace, Output, chart, eventually};
 use crate::gate::manifests::{app, migration, named};
 use crate::gate::{becomes_recorded_in, passes_in_time};
 use crate::guard::{codes, enforcing, guarded, verdict};
@@ -110,13 +112,24 @@ fn what_cannot_be_told_says_what_to_do() {
     let limited = limited_kubeconfig(&namespace);
     let forbidden = why(&limited, &["deployment/shop-api", "-n", name]);
     says(&forbidden, 2, &["you may not list jobs in namespace", "kubectl auth can-i list jobs"]);
-    let rule = json!({"apiGroups": ["batch", "apps", "wavegate.dev"], "resources": ["*"], "verbs": ["list"]});
-    let patch = json!([{"op": "add", "path": "/rules/-", "value": rule}]).to_string();
-    let patch = ["patch", "role", "limited", "--type=json", "--patch", &patch];
-    namespace.kubectl().args(patch).ok();
+    let allow = |groups: &[&str], resource: &str| {
+        let rule = json!({"apiGroups": groups, "resources": [resource], "verbs": ["list"]});
+        let patch = json!([{"op": "add", "path": "/rules/-", "value": rule}]).to_string();
+        let patch = ["patch", "role", "limited", "--type=json", "--patch", &patch];
+        namespace.kubectl().args(patch).ok();
+    };
+    allow(&["batch", "apps"], "*");
+    allow(&["wavegate.dev"], "migrationrecords");
+    eventually("only overrides may not be listed", Duration::from_secs(30), || {
+        let output = why(&limited, &["deployment/shop-api"]);
+        assert_eq!(output.status.code(), Some(2), "{}", output.stdout);
+        output.stderr.contains("you may not list gateoverrides in namespace").then_some(())
+    });
+    allow(&["wavegate.dev"], "*");
     passes_in_time("the namespace itself need not be read", || {
         let output = why(&limited, &["deployment/shop-api"]);
         assert!(!output.status.success() || output.stdout.contains("you may not get namespaces"));
+        assert!(!output.status.success() || output.stdout.contains("may not be read by you"));
         output
     });
 
@@ -128,6 +141,59 @@ fn what_cannot_be_told_says_what_to_do() {
         2,
         &["https://127.0.0.1:1 does not answer", "refused"],
     );
+}
+
+#[test]
+fn the_mode_is_that_of_what_is_registered() {
+    let (control_plane, wavegate) = guarded();
+    let labels = [("wavegate.dev/mode", "off")];
+    let pinned = control_plane.namespace("why::pinned", &labels);
+    let plain = control_plane.namespace("why::plain", &[]);
+    let mut values = wavegate.elsewhere().to_vec();
+    values.extend([
+        "defaultMode=enforce".to_owned(),
+        format!("pinnedNamespaces={{{}}}", pinned.name()),
+    ]);
+    let values: Vec<_> = values.iter().map(String::as_str).collect();
+    let rendered = chart::render(control_plane, &["webhooks"], &values);
+    let rendered = yaml::documents(&rendered).expect("YAML");
+    let mut registered = rendered
+        .into_iter()
+        .map(|document| document.value)
+        .find(|object| object["kind"] == "ValidatingWebhookConfiguration")
+        .expect("the validating one");
+    registered["metadata"]["name"] = json!("wavegate-why");
+    for webhook in registered["webhooks"].as_array_mut().expect("entries") {
+        // It is there to be read, and asks about no object of the other tests.
+        webhook["objectSelector"] = json!({"matchLabels": {"nobody": "has-this"}});
+    }
+    control_plane.kubectl().args(["apply", "--filename=-"]).stdin(registered.to_string()).ok();
+    for namespace in [&pinned, &plain] {
+        namespace.kubectl().args(["apply", "--filename=-"]).stdin(app("v1").to_string()).ok();
+    }
+    let asked = |namespace: &Namespace<'_>, name: &str| {
+        ask(namespace, &["deployment/shop-api", "--webhook-configuration", name, "-o", "json"])
+    };
+    let mode = |namespace: &Namespace<'_>, name: &str| {
+        let output = asked(namespace, name);
+        let document: Value = serde_json::from_str(&output.stdout).expect("JSON");
+        let text = |field: &str| document["mode"][field].as_str().expect("a text").to_owned();
+        (text("mode"), text("reason"))
+    };
+    let cases = [
+        (&pinned, "wavegate-why", "enforce", "is enforced by name (pinned)"),
+        (&plain, "wavegate-why", "enforce", "this cluster's default is enforce"),
+        (&pinned, "wavegate", "off", "is labelled wavegate.dev/mode: off"),
+        (&plain, "wavegate", "warn", "this cluster's default is warn"),
+        (&plain, "wavegate-nowhere", "unknown", "wavegate is not registered"),
+    ];
+    for (namespace, name, want, words) in cases {
+        let (told, reason) = mode(namespace, name);
+        assert_eq!(told, want, "{name}: {reason}");
+        assert!(reason.contains(words), "{words:?} is not in {reason:?}");
+    }
+    let delete = ["delete", "validatingwebhookconfiguration", "wavegate-why"];
+    control_plane.kubectl().args(delete).ok();
 }
 
 /// A kubeconfig of an account that may get Deployments, whose context names the namespace.

@@ -13,7 +13,7 @@ use kube::{Api, Client, Config};
 use thiserror::Error as ThisError;
 
 use crate::cluster::{ObjectKey, Question, Reading};
-use crate::domain::keys;
+use crate::domain::gate_override;
 use crate::domain::record;
 use crate::domain::workload::WorkloadKind;
 use crate::policy::document::{self, PolicyError};
@@ -21,7 +21,7 @@ use crate::policy::{Policies, Policy};
 use crate::server::live::Live as _;
 use crate::server::webhook::SharedPolicies;
 use crate::watch::LiveReader;
-use crate::why::{NamespaceMode, Seen, Target};
+use crate::why::{NamespaceMode, Registration, Seen, Target};
 
 /// How long a connection may take to be made.
 const CONNECT: Duration = Duration::from_secs(5);
@@ -32,6 +32,8 @@ const BOUND: Duration = Duration::from_secs(15);
 pub(super) struct Access {
     pub(super) kubeconfig: Option<PathBuf>,
     pub(super) context: Option<String>,
+    /// Name of wavegate's `ValidatingWebhookConfiguration`.
+    pub(super) configuration: String,
 }
 
 /// Why the cluster did not tell: what, where, and what to do.
@@ -83,11 +85,13 @@ pub(super) struct Connection {
     server: String,
     /// Namespace of the kubeconfig's context, else `default`.
     namespace: String,
+    configuration: String,
     policies: SharedPolicies,
 }
 
 impl Connection {
     pub(super) async fn make(access: Access) -> Result<Self, Error> {
+        let configuration = access.configuration.clone();
         let mut config = config(access).await?;
         config.connect_timeout = Some(CONNECT);
         config.read_timeout = Some(BOUND);
@@ -98,7 +102,7 @@ impl Connection {
         match Client::try_from(config) {
             Ok(client) => {
                 let policies = SharedPolicies::default();
-                Ok(Self { client, server, namespace, policies })
+                Ok(Self { client, server, namespace, configuration, policies })
             }
             Err(source) => Err(Error::Client { server, source }),
         }
@@ -191,7 +195,9 @@ impl Connection {
         // The reader speaks of the webhook's own rights; here it is a person who lacks them.
         let jobs = resource("batch", "v1", "Job", "jobs");
         let records = resource(record::GROUP, record::VERSION, record::KIND, "migrationrecords");
-        for resource in [jobs, records].iter().chain(&revisions) {
+        let overrides =
+            resource(record::GROUP, record::VERSION, "GateOverride", gate_override::PLURAL);
+        for resource in [jobs, records, overrides].iter().chain(&revisions) {
             self.probe(&Place { verb: "list", resource, namespace: &namespace }).await?;
         }
         Err(Error::Unread { namespace, server: self.server.clone(), reason: unread.0 })
@@ -203,8 +209,7 @@ impl Connection {
         match api.get_metadata_opt(namespace).await {
             Ok(Some(found)) => {
                 let labels = found.metadata.labels.unwrap_or_default();
-                let label = labels.get(keys::MODE).map(String::as_str);
-                Ok(NamespaceMode::of(namespace, Ok(label)))
+                Ok(NamespaceMode::of(namespace, Ok(&labels), &self.registration().await?))
             }
             Ok(None) => {
                 let (namespace, server) = (namespace.to_owned(), self.server.clone());
@@ -212,12 +217,37 @@ impl Connection {
             }
             // Many may read what is in their namespace and not the namespace itself.
             Err(kube::Error::Api(status)) if status.code == 403 => {
-                Ok(NamespaceMode::of(namespace, Err("you may not get namespaces")))
+                let unread = Err("you may not get namespaces");
+                Ok(NamespaceMode::of(namespace, unread, &self.registration().await?))
             }
             Err(error) => {
                 let place = Place { verb: "get", resource: &resource, namespace };
                 Err(self.error(&place, &error))
             }
+        }
+    }
+
+    /// By which entries the API server asks wavegate. Few people may read that who are no administrators.
+    async fn registration(&self) -> Result<Registration, Error> {
+        let group = "admissionregistration.k8s.io";
+        let kind = "ValidatingWebhookConfiguration";
+        let resource = resource(group, "v1", kind, "validatingwebhookconfigurations");
+        let api: Api<DynamicObject> = Api::all_with(self.client.clone(), &resource);
+        let name = &self.configuration;
+        let place = Place { verb: "get", resource: &resource, namespace: "" };
+        match api.get_opt(name).await {
+            Ok(Some(object)) => Ok(match serde_json::from_value(object.data) {
+                Ok(configuration) => Registration::Read(configuration),
+                Err(error) => Registration::Unread(format!("{name} cannot be read ({error})")),
+            }),
+            Ok(None) => {
+                let why = format!("{name} does not exist, so wavegate is not registered");
+                Ok(Registration::Unread(why))
+            }
+            Err(kube::Error::Api(status)) if status.code == 403 => {
+                Ok(Registration::Unread(format!("{name} may not be read by you")))
+            }
+            Err(error) => Err(self.error(&place, &error)),
         }
     }
 
@@ -276,7 +306,7 @@ struct Place<'a> {
 }
 
 async fn config(access: Access) -> Result<Config, Error> {
-    let Access { kubeconfig, context } = access;
+    let Access { kubeconfig, context, configuration: _ } = access;
     let options = KubeConfigOptions { context, ..KubeConfigOptions::default() };
     let Some(path) = kubeconfig else {
         return match options.context {
