@@ -26,7 +26,7 @@ async fn requests_are_served_or_refused_with_a_line_that_says_why() {
     let server = Server::start(Setting::default()).await;
     let json = "Content-Type: application/json";
     let paths = "not found; served here: POST /mutate, /mutate/warn, /validate/enforce, \
-                 /validate/warn, /validate/unknown-mode\n";
+                 /validate/warn, /validate/unknown-mode, /validate/policy\n";
     let not_json = "the body must be an AdmissionReview with Content-Type: application/json\n";
     let cases: [(&str, &[&str], u16, &str); 15] = [
         ("POST /mutate", &[json], 200, "/mutate 2"),
