@@ -51,7 +51,7 @@ fn the_dockerfile_is_of_this_package() {
     assert!(DOCKERFILE.contains(&rust));
     let readme = include_str!("../../../README.md");
     assert!(readme.contains(BILL), "the README says where the bill of materials is");
-    for needed in ["Cargo.toml", "Cargo.lock", "LICENSE", "src", "tests", "deploy", "examples"] {
+    for needed in ["Cargo.toml", "Cargo.lock", "LICENSE", "src", "tests", "charts", "examples"] {
         assert!(Path::new(env!("CARGO_MANIFEST_DIR")).join(needed).exists());
         assert!(!IGNORED.lines().any(|line| line.contains(['*', '!']) || line == needed));
     }
