@@ -8,7 +8,7 @@ mod review;
 
 use std::borrow::Cow;
 
-pub use decode::{DecodeError, Identity, decode, identity_of, uid_of};
+pub use decode::{DecodeError, decode, uid_of};
 pub use policy::{PolicyReview, answer_policy, review_override, review_policy};
 pub use respond::{
     answer_broken, answer_mutation, answer_unknown_mode, answer_validation, denial_message,
@@ -106,6 +106,8 @@ pub struct Admission<'b> {
     pub operation: Operation,
     /// API group of the object.
     group: Cow<'b, str>,
+    /// API version of the object; empty offline.
+    version: Cow<'b, str>,
     /// Kind of the object.
     pub kind: Cow<'b, str>,
     /// Namespace of the object.
@@ -137,6 +139,7 @@ impl<'b> Admission<'b> {
             uid: Cow::Borrowed(""),
             operation: Operation::Create,
             group: Cow::Owned(group.to_owned()),
+            version: Cow::Borrowed(""),
             kind: Cow::Borrowed(kind),
             namespace: Cow::Owned(namespace.to_owned()),
             name: Cow::Owned(name),
@@ -155,6 +158,18 @@ impl<'b> Admission<'b> {
         let mut old = self.old.map(|old| decode::subject(&self.group, &self.kind, old))?;
         recognise(&mut old, &self.detection);
         Some(old)
+    }
+
+    /// Group and version of the object, such as `apps/v1`.
+    pub fn api_version(&self) -> String {
+        let (group, version) = (&self.group, &self.version);
+        if group.is_empty() { version.to_string() } else { format!("{group}/{version}") }
+    }
+
+    /// Uid of the object where it exists already. The one that the API server gives on creation dies with a refusal. It
+    /// is read when it is asked for: where somebody is to be told of the decision.
+    pub fn stored_uid(&self) -> Option<String> {
+        self.old.and_then(decode::uid_of_object)
     }
 
     /// Text of the object before an update.

@@ -68,63 +68,17 @@ pub fn uid_of(body: &[u8]) -> Option<String> {
     Some(review.request?.uid.as_str().to_owned()).filter(|uid| !uid.is_empty())
 }
 
-/// What tells a request's object from others of its name: its API version, and its uid where it exists already. Read
-/// where somebody is to be told of the decision, and never otherwise.
-pub fn identity_of(body: &[u8]) -> Option<Identity> {
-    let body: Identified<'_> = serde_json::from_slice(body).ok()?;
-    let Kind { group, version } = body.request.kind;
-    let api_version =
-        if group.is_empty() { version.into_owned() } else { format!("{group}/{version}") };
-    // On creation the API server has given the object a uid that dies with a refusal.
-    let existing = body.request.old_object.and_then(|old| old.metadata.uid);
-    Some(Identity { api_version, uid: existing.map(Cow::into_owned).unwrap_or_default() })
-}
-
-/// See [`identity_of`].
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Identity {
-    /// Group and version, such as `apps/v1`.
-    pub api_version: String,
-    /// Uid; empty where the object is being created.
-    pub uid: String,
-}
-
-#[derive(Deserialize)]
-struct Identified<'b> {
-    #[serde(borrow)]
-    request: IdentifiedRequest<'b>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct IdentifiedRequest<'b> {
-    #[serde(borrow, default)]
-    kind: Kind<'b>,
-    #[serde(borrow, default)]
-    old_object: Option<IdentifiedObject<'b>>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct Kind<'b> {
-    #[serde(borrow)]
-    group: Cow<'b, str>,
-    #[serde(borrow)]
-    version: Cow<'b, str>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct IdentifiedObject<'b> {
-    #[serde(borrow)]
-    metadata: IdentifiedMetadata<'b>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct IdentifiedMetadata<'b> {
-    #[serde(borrow)]
-    uid: Option<Cow<'b, str>>,
+/// The uid of a stored object, read from its text.
+pub(super) fn uid_of_object(object: &str) -> Option<String> {
+    #[derive(Deserialize)]
+    struct Identified {
+        metadata: Identity,
+    }
+    #[derive(Deserialize)]
+    struct Identity {
+        uid: String,
+    }
+    serde_json::from_str::<Identified>(object).ok().map(|object| object.metadata.uid)
 }
 
 fn admission(request: RequestEnvelope<'_>) -> Result<Admission<'_>, DecodeError> {
@@ -158,6 +112,7 @@ fn admission(request: RequestEnvelope<'_>) -> Result<Admission<'_>, DecodeError>
         uid: request.uid.into(),
         operation,
         group: kind.group.into(),
+        version: kind.version.into(),
         kind: kind.kind.into(),
         namespace: request.namespace.unwrap_or_default().into(),
         name,

@@ -184,6 +184,8 @@ pub(super) struct GroupVersionKind<'b> {
     #[serde(default, deserialize_with = "null_as_default")]
     pub(super) group: Text<'b>,
     #[serde(default, deserialize_with = "null_as_default")]
+    pub(super) version: Text<'b>,
+    #[serde(default, deserialize_with = "null_as_default")]
     pub(super) kind: Text<'b>,
 }
 

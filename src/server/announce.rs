@@ -5,7 +5,7 @@
 
 use std::fmt;
 
-use crate::admission::{Admission, Identity, denial_message, identity_of, warnings_line};
+use crate::admission::{Admission, denial_message, warnings_line};
 use crate::engine::{Decision, Mode, OverrideUse};
 use crate::policy::{Finding, Policy};
 
@@ -37,7 +37,6 @@ impl Occurrence {
         admission: &Admission<'_>,
         policy: &Policy,
         decision: &Decision,
-        body: &[u8],
     ) -> Option<Self> {
         if admission.dry_run {
             return None;
@@ -56,13 +55,12 @@ impl Occurrence {
         } else {
             return None;
         };
-        let Identity { api_version, uid } = identity_of(body).unwrap_or_default();
         let object = Regarding {
-            api_version,
+            api_version: admission.api_version(),
             kind: admission.kind.to_string(),
             namespace: admission.namespace.to_string(),
             name: admission.name.to_string(),
-            uid,
+            uid: admission.stored_uid().unwrap_or_default(),
         };
         Some(Self { object, reason, note })
     }

@@ -224,7 +224,7 @@ impl Webhook {
             {
                 return Step::Ask(question);
             }
-            self.announce(endpoint, &admission, policy, &decision, body);
+            self.announce(endpoint, &admission, policy, &decision);
             self.validated(endpoint, &admission, policy, &decision)
         };
         log(endpoint, &admission, &verdict, started);
@@ -296,11 +296,9 @@ impl Webhook {
         admission: &Admission<'_>,
         policy: &Policy,
         decision: &Decision,
-        body: &[u8],
     ) {
         if let Some(announce) = &self.cluster.announce
-            && let Some(occurrence) =
-                Occurrence::of(endpoint.mode(), admission, policy, decision, body)
+            && let Some(occurrence) = Occurrence::of(endpoint.mode(), admission, policy, decision)
         {
             announce.announce(occurrence);
         }
