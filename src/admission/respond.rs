@@ -227,11 +227,7 @@ pub(super) fn one_line(text: &str, limit: usize) -> String {
         line = line.replace("map[", "map [");
     }
     if line.len() > limit {
-        let mut end = limit.saturating_sub('…'.len_utf8());
-        while !line.is_char_boundary(end) {
-            end -= 1;
-        }
-        line.truncate(end);
+        line.truncate(line.floor_char_boundary(limit.saturating_sub('…'.len_utf8())));
         line.push('…');
     }
     line

@@ -25,10 +25,7 @@ pub struct Script {
 impl Script {
     /// Parses a script.
     pub fn parse(text: &str) -> Self {
-        let mut end = text.len().min(MAX_SCRIPT);
-        while !text.is_char_boundary(end) {
-            end -= 1;
-        }
+        let end = text.floor_char_boundary(MAX_SCRIPT);
         parser::parse(text.get(..end).unwrap_or_default())
     }
 

@@ -117,7 +117,8 @@ impl Events {
     }
 
     async fn take(&mut self, mut occurrence: Occurrence) {
-        shorten(&mut occurrence.note);
+        let note = &mut occurrence.note;
+        note.truncate(note.floor_char_boundary(LONGEST_NOTE));
         let namespace = &mut occurrence.object.namespace;
         if namespace.is_empty() {
             // Events of what has no namespace are in this one, as the API server wants it.
@@ -208,15 +209,5 @@ impl Events {
             reporting_instance: Some(self.instance.clone()),
             ..Event::default()
         }
-    }
-}
-
-fn shorten(note: &mut String) {
-    if note.len() > LONGEST_NOTE {
-        let mut end = LONGEST_NOTE;
-        while !note.is_char_boundary(end) {
-            end -= 1;
-        }
-        note.truncate(end);
     }
 }
