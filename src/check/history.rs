@@ -13,14 +13,8 @@ use crate::domain::argocd::{HookPhase, Ordering};
 use crate::domain::gate_override;
 use crate::domain::manifest::{Metadata, PodTemplate};
 use crate::domain::outcome::Outcome;
-use crate::domain::record::{GROUP, KIND, RecordSpec, RecordStatus};
+use crate::domain::record::{GROUP, KIND};
 use crate::domain::reference::{Reference, ReferenceKind};
-
-#[derive(Deserialize)]
-struct StoredRecord {
-    spec: RecordSpec,
-    status: Option<RecordStatus>,
-}
 
 #[derive(Deserialize)]
 struct AnyObject<'a> {
@@ -45,7 +39,7 @@ impl History {
         let mut history = Self { running: Vec::new(), synced: Vec::new() };
         for object in objects {
             match (object.group.as_str(), object.kind.as_str()) {
-                (GROUP, KIND) => match record(object) {
+                (GROUP, KIND) => match Attempt::read_record(&object.namespace, &object.json) {
                     Ok(attempt) => observe(attempt, state),
                     Err(error) => report.errors.push(CheckError {
                         place: object.place(""),
@@ -96,11 +90,6 @@ impl History {
             *kind == reference.kind && own == namespace && *name == reference.name
         })
     }
-}
-
-fn record(object: &Object<'_>) -> Result<Attempt, serde_json::Error> {
-    let record: StoredRecord = serde_json::from_str(&object.json)?;
-    Ok(Attempt::of_record(&object.namespace, record.spec, record.status))
 }
 
 /// A record of a running attempt is taken at its word: its Job was there when the record was read.

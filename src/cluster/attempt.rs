@@ -188,6 +188,18 @@ impl Attempt {
         }
     }
 
+    /// Reads the attempt that a record in a namespace speaks of from the record's JSON.
+    pub fn read_record(namespace: &str, json: &str) -> Result<Self, serde_json::Error> {
+        #[derive(Deserialize)]
+        struct Stored {
+            spec: RecordSpec,
+            #[serde(default)]
+            status: Option<RecordStatus>,
+        }
+        let Stored { spec, status } = serde_json::from_str(json)?;
+        Ok(Self::of_record(namespace, spec, status))
+    }
+
     /// The attempt that a record in a namespace speaks of. A record without a status was written by a replica
     /// that ended before it could complete it: the attempt had begun, no more is known.
     pub fn of_record(namespace: &str, spec: RecordSpec, status: Option<RecordStatus>) -> Self {

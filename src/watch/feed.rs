@@ -4,11 +4,9 @@ use std::collections::HashSet;
 use std::fmt::Display;
 
 use kube::runtime::watcher::Event;
-use serde::Deserialize;
 
 use super::stored::{Kind, Stored};
 use crate::cluster::{Attempt, AttemptError, ClusterState, Gone, Override};
-use crate::domain::record::{RecordSpec, RecordStatus};
 use crate::server::webhook::SharedPolicies;
 
 /// Identity of an attempt: its namespace and the UID of its Job.
@@ -84,18 +82,9 @@ pub(super) enum Told {
     },
 }
 
-/// A record as it is stored.
-#[derive(Deserialize)]
-struct StoredRecord {
-    spec: RecordSpec,
-    #[serde(default)]
-    status: Option<RecordStatus>,
-}
-
 /// The attempt that a stored record speaks of.
 pub(super) fn attempt_of_record(stored: &Stored) -> Result<Attempt, serde_json::Error> {
-    let record: StoredRecord = serde_json::from_str(stored.json())?;
-    Ok(Attempt::of_record(stored.namespace(), record.spec, record.status))
+    Attempt::read_record(stored.namespace(), stored.json())
 }
 
 impl Feed {
