@@ -49,6 +49,11 @@ pub struct Pair<'s> {
     pub attempted: bool,
 }
 
+/// Whether a migration gates a workload, and surely enough for a rule to deny.
+pub fn is_sure(migration: &MigrationFacts, workload: &WorkloadFacts, names: &ImageNames) -> bool {
+    pair(migration, workload, names).is_some_and(|reason| reason.is_sure())
+}
+
 /// Decides whether a migration gates a workload, by the first of three ties that holds: the explicit app,
 /// the image repository, the same tag within one application. Different explicit apps never pair.
 pub fn pair(

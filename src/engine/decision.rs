@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use crate::cluster::{Override, Question};
 use crate::domain::gate_override::OverrideKind;
 use crate::policy::exemption::{Exemption, Standing};
-use crate::policy::{Effect, Finding, Problems, Rule, Severity};
+use crate::policy::{Effect, Finding, Policy, Problems, Rule, Severity};
 
 /// What wavegate says about a request.
 #[derive(Clone, Debug, Default)]
@@ -39,16 +39,6 @@ pub struct OverrideUse {
 }
 
 impl OverrideUse {
-    pub(super) fn of(one: &Override, release: &str, longest: jiff::SignedDuration) -> Self {
-        Self {
-            name: one.name.clone(),
-            kind: one.kind(),
-            release: release.to_owned(),
-            reason: one.spec.reason.clone(),
-            until: one.until(longest),
-        }
-    }
-
     /// In a sentence, for the client.
     pub fn notice(&self) -> String {
         let Self { name, kind, release, reason, until } = self;
@@ -58,6 +48,19 @@ impl OverrideUse {
 }
 
 impl Decision {
+    /// A person's word let a release through that would be held: notes it, and says so.
+    pub(super) fn hear(&mut self, one: &Override, release: &str, policy: &Policy) {
+        let used = OverrideUse {
+            name: one.name.clone(),
+            kind: one.kind(),
+            release: release.to_owned(),
+            reason: one.spec.reason.clone(),
+            until: one.until(policy.longest_bypass),
+        };
+        self.notices.push(used.notice());
+        self.overrides.push(used);
+    }
+
     /// The overrides without which this request would be refused, each use of which leaves its trace. None where it is
     /// refused all the same, where nothing is refused, and on a dry run.
     pub fn overrides_used(&self) -> &[OverrideUse] {

@@ -2,9 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::{
-    ARGO_CD_FIELD_MANAGER, Decision, Known, Mode, OverrideUse, groups, is_server_side_diff,
-};
+use super::{ARGO_CD_FIELD_MANAGER, Decision, Known, Mode, groups, is_server_side_diff};
 use crate::admission::{Admission, Operation, Subject};
 use crate::cluster::{ClusterState, ObjectKey, Override, Question};
 use crate::domain::argocd::HookPhase;
@@ -100,7 +98,7 @@ impl Trial<'_> {
         }
     }
 
-    /// The overrides without which a Job would be refused; all that speak of it where each could be spared.
+    /// The overrides without which a Job would be refused.
     fn decisive<'s>(&self, job: &Job<'_>, launch: &Launch<'s>) -> Vec<&'s Override> {
         let policy = self.context.policy;
         let refused = |overrides: Vec<&'s Override>| {
@@ -115,12 +113,7 @@ impl Trial<'_> {
         if words.is_empty() || !job.recognition.may_deny() || !refused(Vec::new()) {
             return Vec::new();
         }
-        let without = |one: &Override| {
-            let others = words.iter().copied().filter(|other| other.name != one.name);
-            refused(others.collect())
-        };
-        let needed: Vec<&'s Override> = words.iter().copied().filter(|one| without(one)).collect();
-        if needed.is_empty() { words.to_vec() } else { needed }
+        gate::needed(words, refused)
     }
 
     fn denies(&self, check: impl FnOnce(&Policy, &mut Decision)) -> bool {
@@ -139,9 +132,7 @@ impl Trial<'_> {
 fn voice(judgements: &[Judgement<'_>], policy: &Policy, decision: &mut Decision) {
     for judgement in judgements.iter().filter(|judgement| judgement.sure) {
         for used in &judgement.used {
-            let used = OverrideUse::of(used, &judgement.release, policy.longest_bypass);
-            decision.notices.push(used.notice());
-            decision.overrides.push(used);
+            decision.hear(used, &judgement.release, policy);
         }
     }
 }
@@ -162,10 +153,7 @@ pub(super) fn launch(
     if !decision.denies_by_gate() {
         let trial = Trial { admission, context, now };
         for used in trial.decisive(job, &launch) {
-            let release = launch.attempt().release();
-            let used = OverrideUse::of(used, &release, context.policy.longest_bypass);
-            decision.notices.push(used.notice());
-            decision.overrides.push(used);
+            decision.hear(used, &launch.attempt().release(), context.policy);
         }
     }
     let references =

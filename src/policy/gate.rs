@@ -14,7 +14,7 @@ use jiff::Timestamp;
 
 pub use account::{Account, Bearing, Entry, account};
 pub use contract::{Launch, OldRelease};
-pub use overriding::{Standing, Voice};
+pub use overriding::{Standing, Voice, needed};
 pub use release::{Match, Release, Releases};
 
 use self::evidence::Evidence;

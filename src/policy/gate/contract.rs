@@ -124,10 +124,9 @@ impl<'s> Launch<'s> {
             Some(text) => self.evidence.first_success(Which::Called(text)),
             None => self.evidence.first_success(Which::With(&self.attempt)),
         };
-        let paired = running.iter().filter(|workload| {
-            pairing::pair(&self.attempt.facts, workload, &policy.names)
-                .is_some_and(|reason| reason.is_sure())
-        });
+        let paired = running
+            .iter()
+            .filter(|workload| pairing::is_sure(&self.attempt.facts, workload, &policy.names));
         let mut old = Vec::new();
         for workload in paired {
             for release in self.releases_of(workload, policy) {

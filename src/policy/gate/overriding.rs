@@ -56,8 +56,7 @@ impl Sides<'_> {
         }
         let attempts = self.state.attempts().tied_to(workload, names);
         attempts.into_iter().map(|sighting| &sighting.attempt().facts).any(|facts| {
-            is_app_of(one, facts, self.policy)
-                && pairing::pair(facts, workload, names).is_some_and(|reason| reason.is_sure())
+            is_app_of(one, facts, self.policy) && pairing::is_sure(facts, workload, names)
         })
     }
 }
@@ -145,7 +144,7 @@ impl<'s, 'w> Gate<'s, 'w> {
             }
             return judgement;
         }
-        let unheard = self.hearing(&[]).verdict(release, running);
+        let unheard = self.hearing(Vec::new()).verdict(release, running);
         if unheard.may_hold() {
             judgement.unheard = Some((unheard, judgement.remarks.clone()));
             judgement.used = self.decisive(release, running);
@@ -154,31 +153,31 @@ impl<'s, 'w> Gate<'s, 'w> {
     }
 
     /// The same change by what was attempted and by these overrides alone.
-    fn hearing(&self, overrides: &[&'s Override]) -> Self {
-        Gate {
-            evidence: Evidence::new(
-                self.evidence.attempts().to_vec(),
-                overrides.to_vec(),
-                self.policy,
-            ),
-            overrides: overrides.to_vec(),
-            ..*self
-        }
+    fn hearing(&self, overrides: Vec<&'s Override>) -> Self {
+        let attempts = self.evidence.attempts().to_vec();
+        let evidence = Evidence::new(attempts, overrides.clone(), self.policy);
+        Gate { evidence, overrides, ..*self }
     }
 
-    /// Of the overrides that speak of evidence those without which the release would be held; all of them where each
-    /// could be spared.
+    /// Of the overrides that speak of evidence those without which the release would be held.
     fn decisive(&self, release: &Release<'_>, running: &[Release<'w>]) -> Vec<&'s Override> {
         let words = self.overrides.iter().copied();
         let words: Vec<&'s Override> = words.filter(|o| o.kind() != OverrideKind::Bypass).collect();
-        let is_needed = |one: &&'s Override| {
-            let others = words.iter().copied().filter(|other| other.name != one.name);
-            let others: Vec<&'s Override> = others.collect();
-            self.hearing(&others).verdict(release, running).may_hold()
-        };
-        let needed: Vec<&'s Override> = words.iter().copied().filter(is_needed).collect();
-        if needed.is_empty() { words } else { needed }
+        needed(&words, |others| self.hearing(others).verdict(release, running).may_hold())
     }
+}
+
+/// Of overrides that let something through together, those without which it would be held; all of them where each could
+/// be spared.
+pub fn needed<'s>(
+    words: &[&'s Override],
+    holds: impl Fn(Vec<&'s Override>) -> bool,
+) -> Vec<&'s Override> {
+    let is_needed = |one: &&&'s Override| {
+        holds(words.iter().copied().filter(|other| other.name != one.name).collect())
+    };
+    let needed: Vec<&'s Override> = words.iter().filter(is_needed).copied().collect();
+    if needed.is_empty() { words.to_vec() } else { needed }
 }
 
 /// The Bypass of a release.
@@ -239,10 +238,8 @@ pub(super) fn of_launch<'s>(
     now: Timestamp,
 ) -> Vec<&'s Override> {
     let running = state.confirmation().map_or(&[][..], |confirmation| &confirmation.running);
-    let paired = |workload: &&WorkloadFacts| {
-        pairing::pair(job, workload, &policy.names).is_some_and(|reason| reason.is_sure())
-    };
-    let paired: Vec<&WorkloadFacts> = running.iter().filter(paired).collect();
+    let paired = running.iter().filter(|workload| pairing::is_sure(job, workload, &policy.names));
+    let paired: Vec<&WorkloadFacts> = paired.collect();
     let speaks = |one: &&Override| {
         let speaks = is_app_of(one, job, policy)
             || of_app.iter().any(|s| is_app_of(one, &s.attempt().facts, policy))
