@@ -15,7 +15,7 @@ use super::feed::{AttemptKey, Feed, Source, Told};
 use super::known::Known;
 use super::policy::Followed;
 use super::stored::Stored;
-use super::trouble;
+use super::trouble::{self, Fare};
 use crate::domain::keys;
 use crate::server::metrics::Watched;
 use crate::server::webhook::SharedPolicies;
@@ -26,10 +26,10 @@ const PAGE: u32 = 100;
 
 /// The API server ends a watch after this time and it is begun anew; a connection that has silently died is
 /// noticed a few seconds later.
-const WATCH_SECONDS: u32 = 60;
+pub(super) const WATCH_SECONDS: u32 = 60;
 
 /// A CustomResourceDefinition that was missing, or an API server that was away, is noticed within this time.
-const LONGEST_DELAY: Duration = Duration::from_secs(10);
+pub(super) const LONGEST_DELAY: Duration = Duration::from_secs(10);
 
 /// What all watches share.
 #[derive(Clone)]
@@ -118,7 +118,7 @@ impl Follow {
         let mut events = pin!(watched(&self.client));
         let mut feed = Feed::new(source, Arc::clone(&self.policies));
         let mut backoff = Backoff::up_to(LONGEST_DELAY);
-        let mut said = String::new();
+        let mut fare = Fare::of(source.name());
         loop {
             let event = tokio::select! {
                 event = events.next() => event,
@@ -136,12 +136,13 @@ impl Follow {
                     // `Init` says that a listing will be asked for, the others that the API server answered.
                     if !matches!(event, Event::Init) {
                         backoff.reset();
-                        self.works(source, &mut said);
+                        self.metrics.watch().synced(source.watched(), Timestamp::now().as_second());
+                        fare.works();
                     }
                     self.apply(&mut feed, source, event);
                 }
                 Err(error) => {
-                    self.report(source, &error, &mut said);
+                    self.report(source, &error, &mut fare);
                     tokio::time::sleep(backoff.next()).await;
                 }
             }
@@ -169,13 +170,6 @@ impl Follow {
         }
     }
 
-    fn works(&self, source: Source, said: &mut String) {
-        self.metrics.watch().synced(source.watched(), Timestamp::now().as_second());
-        if !std::mem::take(said).is_empty() {
-            tracing::info!(watch = source.name(), "the watch works again");
-        }
-    }
-
     fn listed(&self, source: Source) {
         let first = !self.listings.borrow().has(source);
         self.listings.send_modify(|listings| listings.listed(source));
@@ -185,8 +179,7 @@ impl Follow {
         }
     }
 
-    /// Says a failure once, until another one follows or it works again.
-    fn report(&self, source: Source, error: &watcher::Error, said: &mut String) {
+    fn report(&self, source: Source, error: &watcher::Error, fare: &mut Fare) {
         self.metrics.watch().lost(source.watched());
         let reason = trouble::watch_reason(source.kind(), error);
         if source == Source::Overrides && trouble::is_missing(error) {
@@ -195,9 +188,6 @@ impl Follow {
         } else if !self.listings.borrow().has(source) {
             self.readiness.wait_for(source.name(), reason.clone());
         }
-        if *said != reason {
-            tracing::warn!(watch = source.name(), reason, detail = %error, "the watch failed");
-            *said = reason;
-        }
+        fare.fails(reason, Some(error));
     }
 }

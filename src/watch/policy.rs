@@ -15,8 +15,9 @@ use tokio::sync::watch;
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 
 use super::backoff::Backoff;
+use super::follow::{LONGEST_DELAY, WATCH_SECONDS};
 use super::stored::{Kind, Stored};
-use super::trouble;
+use super::trouble::{self, Fare};
 use crate::domain::record::{GROUP, VERSION};
 use crate::policy::document::status::{RolloutPolicyStatus, Verdict};
 use crate::policy::document::{ACTIVE, KIND, compile, one_line, read};
@@ -24,12 +25,6 @@ use crate::policy::exemption::Standing;
 use crate::policy::{Policies, Policy};
 use crate::server::webhook::SharedPolicies;
 use crate::server::{Metrics, Readiness};
-
-/// The API server ends a watch after this time and it is begun anew.
-const WATCH_SECONDS: u32 = 60;
-
-/// A CustomResourceDefinition that was missing is noticed within this time.
-const LONGEST_DELAY: Duration = Duration::from_secs(10);
 
 /// How often it is looked whether an exemption has ended.
 const LOOK: Duration = Duration::from_mins(1);
@@ -91,7 +86,7 @@ pub(super) struct PolicyWatch {
     followed: watch::Sender<Followed>,
     seen: BTreeMap<String, Seen>,
     listed: Vec<String>,
-    said: String,
+    fare: Fare,
 }
 
 impl PolicyWatch {
@@ -113,7 +108,7 @@ impl PolicyWatch {
             followed,
             seen: BTreeMap::new(),
             listed: Vec::new(),
-            said: String::new(),
+            fare: Fare::of(LOADED),
         }
     }
 
@@ -131,7 +126,7 @@ impl PolicyWatch {
                     Some(Ok(event)) => {
                         if !matches!(event, Event::Init) {
                             backoff.reset();
-                            self.works();
+                            self.fare.works();
                         }
                         self.apply(event).await;
                     }
@@ -309,13 +304,7 @@ impl PolicyWatch {
         }
     }
 
-    fn works(&mut self) {
-        if !std::mem::take(&mut self.said).is_empty() {
-            tracing::info!(watch = LOADED, "the watch works again");
-        }
-    }
-
-    /// Says a failure once. Where the definition is missing there is no policy: the built-in defaults serve.
+    /// Where the definition is missing there is no policy: the built-in defaults serve.
     fn report(&mut self, error: &watcher::Error) {
         let reason = trouble::watch_reason(Kind::Policy, error);
         if trouble::is_missing(error) {
@@ -323,10 +312,7 @@ impl PolicyWatch {
         } else {
             self.readiness.hold(LOADED, &reason);
         }
-        if self.said != reason {
-            tracing::warn!(watch = LOADED, reason, detail = %error, "the watch failed");
-            self.said = reason;
-        }
+        self.fare.fails(reason, Some(error));
     }
 }
 

@@ -6,6 +6,34 @@ use kube::runtime::watcher;
 use super::stored::Kind;
 use crate::domain::record;
 
+/// How a watch fares, told when that changes: a failure once, until another one follows or it works again.
+pub(super) struct Fare {
+    watch: &'static str,
+    trouble: String,
+}
+
+impl Fare {
+    pub(super) const fn of(watch: &'static str) -> Self {
+        Self { watch, trouble: String::new() }
+    }
+
+    /// It failed. `detail` is for whoever looks closer than the reason.
+    pub(super) fn fails(&mut self, reason: String, detail: Option<&watcher::Error>) {
+        if self.trouble != reason {
+            let detail = detail.map(tracing::field::display);
+            tracing::warn!(watch = self.watch, reason, detail, "the watch failed");
+            self.trouble = reason;
+        }
+    }
+
+    /// It brought something.
+    pub(super) fn works(&mut self) {
+        if !std::mem::take(&mut self.trouble).is_empty() {
+            tracing::info!(watch = self.watch, "the watch works again");
+        }
+    }
+}
+
 /// Why the API server did not do what it was asked.
 pub(super) fn reason(verb: &str, kind: Kind, error: &Error) -> String {
     let what = kind.plural();

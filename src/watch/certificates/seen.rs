@@ -15,10 +15,8 @@ use tokio::time::{sleep, timeout};
 use super::carrier::{Carried, Carrier};
 use super::store::Data;
 use crate::watch::backoff::Backoff;
-
-/// See `watch::follow`.
-const WATCH_SECONDS: u32 = 60;
-const LONGEST_DELAY: Duration = Duration::from_secs(10);
+use crate::watch::follow::{LONGEST_DELAY, WATCH_SECONDS};
+use crate::watch::trouble::Fare;
 
 /// How often the Secret is read although a watch tells of its changes: a second way to what must not be missed.
 const POLL: Duration = Duration::from_secs(30);
@@ -55,17 +53,13 @@ pub(super) async fn follow<K>(
     let config = Config::default().fields(&format!("metadata.name={name}")).timeout(WATCH_SECONDS);
     let mut events = pin!(watcher(api, config));
     let mut backoff = Backoff::up_to(LONGEST_DELAY);
-    let mut said = String::new();
+    let mut fare = Fare::of(what);
     let mut listed = false;
     while let Some(event) = events.next().await {
         let event = match event {
             Ok(event) => event,
             Err(error) => {
-                let reason = error.to_string();
-                if said != reason {
-                    tracing::warn!(watch = what, reason, "the watch failed");
-                    said = reason;
-                }
+                fare.fails(error.to_string(), None);
                 sleep(backoff.next()).await;
                 continue;
             }
@@ -83,9 +77,7 @@ pub(super) async fn follow<K>(
             Event::InitDone | Event::Delete(_) => put(None),
         }
         backoff.reset();
-        if !std::mem::take(&mut said).is_empty() {
-            tracing::info!(watch = what, "the watch works again");
-        }
+        fare.works();
     }
 }
 
