@@ -20,19 +20,16 @@ use rustls::pki_types::CertificateDer;
 use serde::de::DeserializeOwned;
 use thiserror::Error as ThisError;
 use tokio::sync::watch;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::carrier::{Carried, Carrier};
 use super::rotation::{Asked, Facts, Lifetimes, Step, decide};
-use super::seen::{Seen, data};
+use super::seen::{ROTATE, Seen, data, wanted};
 use super::store::{Store, is_alive};
 use crate::certs::{CertsError, SubjectName};
 use crate::server::Metrics;
 use crate::server::metrics::Rotation;
 use crate::watch::lease::Claim;
-
-/// What a person writes on the Secret to have something made anew: `ca` or `leaf`. It is removed when that is done.
-pub(super) const ROTATE: &str = "wavegate.dev/rotate";
 
 /// Owner of `caBundle` in the webhook configurations' managed fields.
 const MANAGER: &str = "wavegate-certificates";
@@ -43,8 +40,11 @@ const BOUND: Duration = Duration::from_secs(10);
 /// Between two rounds, whatever happens. Each change of a watched object asks for one.
 const PAUSE: Duration = Duration::from_millis(200);
 
-/// The longest time between two looks.
+/// The longest time between two rounds.
 const TICK: Duration = Duration::from_secs(1);
+
+/// The longest time until what is stored is read although nobody told of a change: time is what most steps wait for.
+const LOOK: Duration = Duration::from_secs(10);
 
 /// For how long a claim is good, and how often it is renewed.
 pub(super) const HELD: Duration = Duration::from_secs(15);
@@ -88,6 +88,8 @@ pub(super) struct Keeper {
     /// What is published everywhere, and since when. Another leader begins to count anew, which is on the safe side.
     published: Option<(Vec<u8>, Timestamp)>,
     said: String,
+    /// When what is stored is read again, whatever was told.
+    look: Instant,
     /// What was asked for last that does not exist.
     misunderstood: Option<String>,
 }
@@ -113,18 +115,23 @@ impl Keeper {
             claimed: None,
             published: None,
             said: String::new(),
+            look: Instant::now(),
             misunderstood: None,
         }
     }
 
-    /// Looks at every change, and every second: time is what most steps wait for.
+    /// Looks at every change, after every failure, and from time to time.
     pub(super) async fn run(mut self, mut seen: watch::Receiver<Seen>) {
         loop {
             let done = timeout(BOUND, self.round()).await.unwrap_or(Err(Trouble::Late));
+            if done.is_err() {
+                self.look = Instant::now();
+            }
             self.report(done);
             sleep(PAUSE).await;
-            // Whether something changed or time passed: the next round looks.
-            let _ = timeout(TICK, seen.changed()).await;
+            if matches!(timeout(TICK, seen.changed()).await, Ok(Ok(()))) {
+                self.look = Instant::now();
+            }
         }
     }
 
@@ -146,8 +153,14 @@ impl Keeper {
     async fn round(&mut self) -> Result<(), Trouble> {
         if !self.leads().await? {
             self.published = None;
+            self.look = Instant::now();
             return Ok(());
         }
+        if Instant::now() < self.look {
+            return Ok(());
+        }
+        let settle = self.lifetimes.settle;
+        self.look = Instant::now() + (settle / 4).clamp(TICK, LOOK);
         let mut unpublished = None;
         for _ in 0..STEPS {
             // The configurations first: see `Carried::patch`. What is read of the Secret is no older than they are.
@@ -316,10 +329,6 @@ impl Rotation {
             Step::Prepare | Step::Retire | Step::Rest => None,
         }
     }
-}
-
-fn wanted(secret: &Secret) -> Option<&str> {
-    secret.metadata.annotations.as_ref()?.get(ROTATE).map(String::as_str)
 }
 
 fn asked(secret: &Secret) -> Option<Asked> {

@@ -25,6 +25,8 @@ const POLL: Duration = Duration::from_secs(30);
 #[derive(Clone, Default, PartialEq, Eq)]
 pub(super) struct Seen {
     pub(super) secret: Option<Data>,
+    /// What a person asked for on the Secret.
+    pub(super) asked: Option<String>,
     pub(super) validating: Option<Carried>,
     pub(super) mutating: Option<Carried>,
 }
@@ -39,6 +41,14 @@ impl Seen {
 /// A Secret's data as bytes.
 pub(super) fn data(secret: &Secret) -> Data {
     secret.data.iter().flatten().map(|(key, value)| (key.clone(), value.0.clone())).collect()
+}
+
+/// What a person writes on the Secret to have something made anew: `ca` or `leaf`. It is removed when that is done.
+pub(super) const ROTATE: &str = "wavegate.dev/rotate";
+
+/// What a person asks for on the Secret.
+pub(super) fn wanted(secret: &Secret) -> Option<&str> {
+    secret.metadata.annotations.as_ref()?.get(ROTATE).map(String::as_str)
 }
 
 /// Follows one object by its name for ever. `put` gets it, or none where it does not exist.
@@ -92,8 +102,13 @@ pub(super) async fn poll(secrets: Api<Secret>, name: String, seen: watch::Sender
 }
 
 pub(super) fn put_secret(seen: &watch::Sender<Seen>, secret: Option<&Secret>) {
+    let asked = secret.and_then(wanted).map(str::to_owned);
     let secret = secret.map(data);
-    change(seen, |seen| std::mem::replace(&mut seen.secret, secret.clone()) != secret);
+    change(seen, |seen| {
+        let new = seen.secret != secret || seen.asked != asked;
+        (seen.secret, seen.asked) = (secret, asked);
+        new
+    });
 }
 
 pub(super) fn carried<K: Carrier>(configuration: Option<&K>) -> Option<Carried> {
