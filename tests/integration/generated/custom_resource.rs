@@ -122,6 +122,46 @@ fn columns() -> Value {
     ])
 }
 
+/// Names of a kind. The other names follow from these.
+pub(super) struct Kind {
+    pub(super) kind: &'static str,
+    pub(super) plural: &'static str,
+    pub(super) short: Option<&'static str>,
+    pub(super) scope: &'static str,
+}
+
+/// A definition of a kind with one version, of which `version` is what is its own.
+pub(super) fn definition_of(kind: &Kind, mut version: Value) -> Value {
+    let Kind { kind, plural, short, scope } = kind;
+    let mut names = json!({
+        "kind": kind, "listKind": format!("{kind}List"), "plural": plural,
+        "singular": kind.to_lowercase(), "categories": ["wavegate"],
+    });
+    if let Some(short) = short {
+        names["shortNames"] = json!([short]);
+    }
+    let schema = &mut version["schema"]["openAPIV3Schema"];
+    schema["type"] = json!("object");
+    schema["properties"]["apiVersion"] = json!({"type": "string"});
+    schema["properties"]["kind"] = json!({"type": "string"});
+    schema["properties"]["metadata"] = json!({"type": "object"});
+    version["name"] = json!(VERSION);
+    version["served"] = json!(true);
+    version["storage"] = json!(true);
+    json!({
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {"name": format!("{plural}.{GROUP}")},
+        "spec": {"group": GROUP, "names": names, "scope": scope, "versions": [version]},
+    })
+}
+
+/// Compares a definition with its file.
+pub(super) fn compare_definition(path: &str, header: &str, definition: &Value) {
+    let yaml = serde_saphyr::to_string(definition).expect("JSON is YAML");
+    compare(path, &format!("{header}{yaml}"));
+}
+
 fn definition() -> Value {
     let spec = schema::<RecordSpec>(
         "What was attempted.",
@@ -134,43 +174,29 @@ fn definition() -> Value {
             {"rule": settled(), "message": "an attempt that failed or succeeded has ended; nothing of that changes"},
         ]),
     );
-    json!({
-        "apiVersion": "apiextensions.k8s.io/v1",
-        "kind": "CustomResourceDefinition",
-        "metadata": {"name": format!("migrationrecords.{GROUP}")},
-        "spec": {
-            "group": GROUP,
-            "names": {
-                "kind": KIND, "listKind": format!("{KIND}List"), "plural": "migrationrecords",
-                "singular": "migrationrecord", "shortNames": ["mr"], "categories": ["wavegate"],
-            },
-            "scope": "Namespaced",
-            "versions": [{
-                "name": VERSION, "served": true, "storage": true,
-                "additionalPrinterColumns": columns(),
-                "selectableFields": [
-                    {"jsonPath": ".spec.app"}, {"jsonPath": ".spec.migration"},
-                    {"jsonPath": ".spec.release"}, {"jsonPath": ".status.outcome"},
-                ],
-                "schema": {"openAPIV3Schema": {
-                    "type": "object",
-                    "description": "The durable proof of one attempt at a migration. It outlives the Job that it speaks of.",
-                    "properties": {
-                        "apiVersion": {"type": "string"}, "kind": {"type": "string"},
-                        "metadata": {"type": "object"}, "spec": spec, "status": status,
-                    },
-                    "required": ["spec", "status"],
-                    "x-kubernetes-validations": [{
-                        "rule": NAMED_BY_JOB, "message": "a record is named by the UID of its Job",
-                    }],
-                }},
-            }],
-        },
-    })
+    let names =
+        Kind { kind: KIND, plural: "migrationrecords", short: Some("mr"), scope: "Namespaced" };
+    definition_of(
+        &names,
+        json!({
+            "additionalPrinterColumns": columns(),
+            "selectableFields": [
+                {"jsonPath": ".spec.app"}, {"jsonPath": ".spec.migration"},
+                {"jsonPath": ".spec.release"}, {"jsonPath": ".status.outcome"},
+            ],
+            "schema": {"openAPIV3Schema": {
+                "description": "The durable proof of one attempt at a migration. It outlives the Job that it speaks of.",
+                "properties": {"spec": spec, "status": status},
+                "required": ["spec", "status"],
+                "x-kubernetes-validations": [{
+                    "rule": NAMED_BY_JOB, "message": "a record is named by the UID of its Job",
+                }],
+            }},
+        }),
+    )
 }
 
 #[test]
 fn the_definition_of_the_record_is_current() {
-    let yaml = serde_saphyr::to_string(&definition()).expect("JSON is YAML");
-    compare(PATH, &format!("{HEADER}{yaml}"));
+    compare_definition(PATH, HEADER, &definition());
 }

@@ -2,10 +2,8 @@
 
 use serde_json::{Value, json};
 use wavegate::domain::gate_override::{KIND, OverrideSpec, PLURAL, REQUIREMENTS};
-use wavegate::domain::record::{GROUP, VERSION};
 
-use super::compare;
-use super::custom_resource::{column, schema};
+use super::custom_resource::{Kind, column, compare_definition, definition_of, schema};
 
 const PATH: &str = "charts/wavegate/files/crds/gateoverrides.yaml";
 
@@ -13,7 +11,7 @@ const HEADER: &str = "\
 # Generated from src/domain/gate_override.rs by `make docs`; do not edit.
 #
 # What a person says against the gate, and why. wavegate reads them and writes none; who may create one is RBAC's and
-# overrides-guard.yaml's to say.
+# the admission policy wavegate-overrides' to say.
 ";
 
 /// A changed reason or release would be a word that nobody gave.
@@ -41,42 +39,27 @@ fn definition() -> Value {
     let requirements = REQUIREMENTS.iter();
     rules.extend(requirements.map(|r| json!({"rule": r.cel, "message": r.message})));
     let spec = schema::<OverrideSpec>("What is said, of what, and why.", json!(rules));
-    json!({
-        "apiVersion": "apiextensions.k8s.io/v1",
-        "kind": "CustomResourceDefinition",
-        "metadata": {"name": format!("{PLURAL}.{GROUP}")},
-        "spec": {
-            "group": GROUP,
-            "names": {
-                "kind": KIND, "listKind": format!("{KIND}List"), "plural": PLURAL,
-                "singular": "gateoverride", "categories": ["wavegate"],
-            },
-            "scope": "Namespaced",
-            "versions": [{
-                "name": VERSION, "served": true, "storage": true,
-                "additionalPrinterColumns": columns(),
-                "selectableFields": [
-                    {"jsonPath": ".spec.kind"}, {"jsonPath": ".spec.app"},
-                    {"jsonPath": ".spec.workload.name"},
-                ],
-                "schema": {"openAPIV3Schema": {
-                    "type": "object",
-                    "description": "What a person says against the gate of migrations.",
-                    "properties": {
-                        "apiVersion": {"type": "string"}, "kind": {"type": "string"},
-                        "metadata": {"type": "object"}, "spec": spec,
-                    },
-                    "required": ["spec"],
-                }},
-            }],
-        },
-    })
+    let names = Kind { kind: KIND, plural: PLURAL, short: None, scope: "Namespaced" };
+    definition_of(
+        &names,
+        json!({
+            "additionalPrinterColumns": columns(),
+            "selectableFields": [
+                {"jsonPath": ".spec.kind"}, {"jsonPath": ".spec.app"},
+                {"jsonPath": ".spec.workload.name"},
+            ],
+            "schema": {"openAPIV3Schema": {
+                "description": "What a person says against the gate of migrations.",
+                "properties": {"spec": spec},
+                "required": ["spec"],
+            }},
+        }),
+    )
 }
 
 #[test]
 fn the_definition_of_the_override_is_current() {
-    let yaml = serde_saphyr::to_string(&definition()).expect("JSON is YAML");
-    compare(PATH, &format!("{HEADER}{yaml}"));
+    compare_definition(PATH, HEADER, &definition());
 }
 
 /// The page shows the examples that the tests apply.

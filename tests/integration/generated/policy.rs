@@ -6,14 +6,13 @@ use std::fs;
 use serde_json::{Value, json};
 use wavegate::check::load::Source;
 use wavegate::check::policy::policy_of;
-use wavegate::domain::record::{GROUP, VERSION};
 use wavegate::policy::Policy;
 use wavegate::policy::document::spec::RolloutPolicySpec;
 use wavegate::policy::document::status::RolloutPolicyStatus;
 use wavegate::policy::document::{KIND, PLURAL, compile};
 
 use super::compare;
-use super::custom_resource::{column, schema};
+use super::custom_resource::{Kind, column, compare_definition, definition_of, schema};
 
 const PATH: &str = "charts/wavegate/files/crds/rolloutpolicies.yaml";
 
@@ -125,38 +124,23 @@ fn definition() -> Value {
     let conditions = status.pointer_mut("/properties/conditions").unwrap();
     conditions["x-kubernetes-list-type"] = json!("map");
     conditions["x-kubernetes-list-map-keys"] = json!(["type"]);
-    json!({
-        "apiVersion": "apiextensions.k8s.io/v1",
-        "kind": "CustomResourceDefinition",
-        "metadata": {"name": format!("{PLURAL}.{GROUP}")},
-        "spec": {
-            "group": GROUP,
-            "names": {
-                "kind": KIND, "listKind": format!("{KIND}List"), "plural": PLURAL,
-                "singular": "rolloutpolicy", "shortNames": ["rp"], "categories": ["wavegate"],
-            },
-            "scope": "Cluster",
-            "versions": [{
-                "name": VERSION, "served": true, "storage": true,
-                "subresources": {"status": {}},
-                "additionalPrinterColumns": columns(),
-                "schema": {"openAPIV3Schema": {
-                    "type": "object",
-                    "description": "The settings of wavegate. The one named default is in force.",
-                    "properties": {
-                        "apiVersion": {"type": "string"}, "kind": {"type": "string"},
-                        "metadata": {"type": "object"}, "spec": spec, "status": status,
-                    },
-                }},
-            }],
-        },
-    })
+    let names = Kind { kind: KIND, plural: PLURAL, short: Some("rp"), scope: "Cluster" };
+    definition_of(
+        &names,
+        json!({
+            "subresources": {"status": {}},
+            "additionalPrinterColumns": columns(),
+            "schema": {"openAPIV3Schema": {
+                "description": "The settings of wavegate. The one named default is in force.",
+                "properties": {"spec": spec, "status": status},
+            }},
+        }),
+    )
 }
 
 #[test]
 fn the_definition_of_the_policy_is_current() {
-    let yaml = serde_saphyr::to_string(&definition()).expect("JSON is YAML");
-    compare(PATH, &format!("{HEADER}{yaml}"));
+    compare_definition(PATH, HEADER, &definition());
 }
 
 /// One row of the reference for each field, those of lists and objects below their own.
