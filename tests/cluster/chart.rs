@@ -1,12 +1,10 @@
 //! The chart, rendered by the real Helm, and installed as README says.
 
 use std::env;
-use std::fs;
-use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
 use super::programs::Program;
-use super::{ControlPlane, Kubectl};
+use super::{ControlPlane, Kubectl, Output};
 
 const README: &str = include_str!("../../README.md");
 
@@ -42,15 +40,8 @@ pub fn readme() -> &'static str {
     script.expect("a block of commands")
 }
 
-/// Runs commands of a page as they stand there, where the chart is, with this wavegate.
-///
-/// # Panics
-/// When one fails, or the API server warns of what they apply.
-pub fn follow(cluster: &ControlPlane, wavegate: &Path, script: &str) {
-    let folder = cluster.directory().join("install");
-    fs::create_dir_all(&folder).expect("a folder");
-    let charts = Path::new(env!("CARGO_MANIFEST_DIR")).join("charts");
-    symlink(&charts, folder.join("charts")).expect("a link");
+/// Runs commands of a page as they stand there, where a checkout is, with this wavegate.
+pub fn run(cluster: &ControlPlane, wavegate: &Path, script: &str) -> Output {
     let site = cluster.site();
     let clients = [Program::Kubectl, Program::Helm].map(|program| site.programs().path(program));
     let programs = [wavegate.to_owned()].into_iter().chain(clients);
@@ -63,10 +54,20 @@ pub fn follow(cluster: &ControlPlane, wavegate: &Path, script: &str) {
         .args(["-euc", script])
         .env("PATH", path.expect("folders without colons"))
         .env("KUBECONFIG", cluster.kubeconfig())
-        .current_dir(&folder)
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
         .output()
         .expect("sh");
-    let told = String::from_utf8_lossy(&output.stderr);
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    Output { status: output.status, stdout: text(&output.stdout), stderr: text(&output.stderr) }
+}
+
+/// Runs commands of a page that install wavegate.
+///
+/// # Panics
+/// When one fails, or the API server warns of what they apply.
+pub fn follow(cluster: &ControlPlane, wavegate: &Path, script: &str) {
+    let output = run(cluster, wavegate, script);
+    let told = format!("{}{}", output.stdout, output.stderr);
     assert!(output.status.success(), "{script}{told}");
     // Pod Security only warns of what a Deployment's pods will be refused for.
     assert!(!told.contains("Warning:"), "{told}");

@@ -7,14 +7,15 @@ use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use crate::cluster::image::release;
-use crate::cluster::programs::Program;
-use crate::cluster::{ControlPlane, Output, node, wavegate};
+use crate::cluster::{ControlPlane, Output, chart, node, wavegate};
 use crate::images;
 
 const PAGE: &str = include_str!("../../docs/install.md");
 
 /// The name that the page gives wavegate's image.
 pub(crate) const IMAGE: &str = concat!("registry.example.com/wavegate:", env!("CARGO_PKG_VERSION"));
+
+const WAVEGATE: &str = env!("CARGO_BIN_EXE_wavegate");
 
 /// wavegate's own namespace.
 pub(crate) const NAMESPACE: &str = "wavegate";
@@ -46,12 +47,8 @@ pub(crate) fn follow_page(cluster: &ControlPlane) {
     let [install, ..] = &blocks()[..] else { panic!("a block of commands") };
     assert!(install.contains("image.tag=0.1.0 "), "the page names another image than {IMAGE}");
     let begin = Instant::now();
-    let output = run(cluster, install);
+    chart::follow(cluster, Path::new(WAVEGATE), install);
     let _ = TOOK.set(begin.elapsed());
-    let told = format!("{}{}", output.stdout, output.stderr);
-    assert!(output.status.success(), "{install}{told}");
-    // Pod Security only warns of what a Deployment's pods will be refused for.
-    assert!(!told.contains("Warning:"), "{told}");
     wavegate::until_asked(cluster);
 }
 
@@ -68,25 +65,9 @@ pub(crate) fn blocks() -> Vec<&'static str> {
     parts.collect()
 }
 
-/// Runs commands of the page as they stand there, where a checkout would be.
+/// Runs commands of the page as they stand there.
 pub(crate) fn run(cluster: &ControlPlane, script: &str) -> Output {
-    let site = cluster.site();
-    let wavegate = PathBuf::from(env!("CARGO_BIN_EXE_wavegate"));
-    let clients = [Program::Kubectl, Program::Helm].map(|program| site.programs().path(program));
-    let programs: Vec<_> = [wavegate].into_iter().chain(clients).collect();
-    let programs = programs.iter().filter_map(|program| program.parent()).map(Path::to_owned);
-    let path = env::var_os("PATH").unwrap_or_default();
-    let path = env::join_paths(programs.chain(env::split_paths(&path)));
-    let output = site
-        .command("sh")
-        .args(["-euc", script])
-        .env("PATH", path.expect("folders without colons"))
-        .env("KUBECONFIG", cluster.kubeconfig())
-        .current_dir(env!("CARGO_MANIFEST_DIR"))
-        .output()
-        .expect("sh");
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    Output { status: output.status, stdout: text(&output.stdout), stderr: text(&output.stderr) }
+    chart::run(cluster, Path::new(WAVEGATE), script)
 }
 
 /// The archive of the image under test: what `make image` makes, or what `$WAVEGATE_IMAGE_ARCHIVE` names.
