@@ -8,13 +8,13 @@ use crate::domain::role::MigrationPhase;
 use crate::policy::OnUnknown;
 
 /// v1 migrated and runs.
-fn state() -> ClusterState {
+pub(super) fn state() -> ClusterState {
     let mut state = ClusterState::default();
     state.attempts_mut().observe_record(Sample::new("m1", "v1").succeeded(30).attempt());
     state
 }
 
-fn app(tag: &str) -> Value {
+pub(super) fn app(tag: &str) -> Value {
     let mut object = deployment("0");
     object["metadata"]["labels"] = json!({});
     object["spec"]["template"]["spec"]["containers"][0]["image"] = json!(format!("shop/api:{tag}"));

@@ -1,5 +1,6 @@
 //! What a use of an override leaves in a decision and its answer.
 
+use super::gate::app;
 use super::*;
 use crate::admission::answer_validation;
 use crate::cluster::Override;
@@ -13,21 +14,13 @@ const NOW: i64 = 1000;
 
 /// v1 migrated, and v2 is bypassed.
 fn state() -> ClusterState {
-    let mut state = ClusterState::default();
-    state.attempts_mut().observe_record(Sample::new("m1", "v1").succeeded(30).attempt());
+    let mut state = super::gate::state();
     let spec = json!({"kind": "Bypass", "app": "shop/api", "release": "v2", "reason": "INC-1",
         "expiresAt": at(2000).to_string()});
     let spec = serde_json::from_value(spec).unwrap();
     let bypass = Override::new("shop", "hotfix", Some(at(900)), spec).unwrap();
     state.overrides_mut().observe(bypass);
     state
-}
-
-fn app(tag: &str) -> Value {
-    let mut object = deployment("0");
-    object["metadata"]["labels"] = json!({});
-    object["spec"]["template"]["spec"]["containers"][0]["image"] = json!(format!("shop/api:{tag}"));
-    object
 }
 
 fn answer(change: impl Fn(&mut Value), mode: Mode, policy: &Policy) -> (Decision, Value) {
