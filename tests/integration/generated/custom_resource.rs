@@ -123,7 +123,7 @@ fn columns() -> Value {
 }
 
 /// Names of a kind. The other names follow from these.
-pub(super) struct Kind {
+pub(super) struct Names {
     pub(super) kind: &'static str,
     pub(super) plural: &'static str,
     pub(super) short: Option<&'static str>,
@@ -131,8 +131,8 @@ pub(super) struct Kind {
 }
 
 /// A definition of a kind with one version, of which `version` is what is its own.
-pub(super) fn definition_of(kind: &Kind, mut version: Value) -> Value {
-    let Kind { kind, plural, short, scope } = kind;
+pub(super) fn definition_of(names: &Names, mut version: Value) -> Value {
+    let Names { kind, plural, short, scope } = names;
     let mut names = json!({
         "kind": kind, "listKind": format!("{kind}List"), "plural": plural,
         "singular": kind.to_lowercase(), "categories": ["wavegate"],
@@ -175,7 +175,7 @@ fn definition() -> Value {
         ]),
     );
     let names =
-        Kind { kind: KIND, plural: "migrationrecords", short: Some("mr"), scope: "Namespaced" };
+        Names { kind: KIND, plural: "migrationrecords", short: Some("mr"), scope: "Namespaced" };
     definition_of(
         &names,
         json!({

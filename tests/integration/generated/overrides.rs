@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use wavegate::domain::gate_override::{KIND, OverrideSpec, PLURAL, REQUIREMENTS};
 
-use super::custom_resource::{Kind, column, compare_definition, definition_of, schema};
+use super::custom_resource::{Names, column, compare_definition, definition_of, schema};
 
 const PATH: &str = "charts/wavegate/files/crds/gateoverrides.yaml";
 
@@ -39,7 +39,7 @@ fn definition() -> Value {
     let requirements = REQUIREMENTS.iter();
     rules.extend(requirements.map(|r| json!({"rule": r.cel, "message": r.message})));
     let spec = schema::<OverrideSpec>("What is said, of what, and why.", json!(rules));
-    let names = Kind { kind: KIND, plural: PLURAL, short: None, scope: "Namespaced" };
+    let names = Names { kind: KIND, plural: PLURAL, short: None, scope: "Namespaced" };
     definition_of(
         &names,
         json!({

@@ -12,7 +12,7 @@ use wavegate::policy::document::status::RolloutPolicyStatus;
 use wavegate::policy::document::{KIND, PLURAL, compile};
 
 use super::compare;
-use super::custom_resource::{Kind, column, compare_definition, definition_of, schema};
+use super::custom_resource::{Names, column, compare_definition, definition_of, schema};
 
 const PATH: &str = "charts/wavegate/files/crds/rolloutpolicies.yaml";
 
@@ -124,7 +124,7 @@ fn definition() -> Value {
     let conditions = status.pointer_mut("/properties/conditions").unwrap();
     conditions["x-kubernetes-list-type"] = json!("map");
     conditions["x-kubernetes-list-map-keys"] = json!(["type"]);
-    let names = Kind { kind: KIND, plural: PLURAL, short: Some("rp"), scope: "Cluster" };
+    let names = Names { kind: KIND, plural: PLURAL, short: Some("rp"), scope: "Cluster" };
     definition_of(
         &names,
         json!({
