@@ -10,6 +10,8 @@ use hyper::body::{Body, Bytes};
 use hyper::header::{ALLOW, CONNECTION, CONTENT_TYPE, EXPECT, HeaderMap, HeaderValue, RETRY_AFTER};
 use hyper::http::request::Parts;
 use hyper::{Method, Request, Response, StatusCode};
+use tokio::runtime::{Handle, RuntimeFlavor};
+use tokio::task::block_in_place;
 
 use super::body::{self, BodyError, Budget};
 use super::metrics::Metrics;
@@ -20,6 +22,10 @@ use super::{Decide, Limits, Step};
 
 /// What is read of a refused body, in multiples of the body limit, before the connection is given up.
 const DISCARD_FACTOR: usize = 2;
+
+/// Length in bytes of a body beyond which its decision may take so long that others must not wait for it: there is room
+/// for hundreds of containers, or for scripts of thousands of commands.
+const HEAVY: usize = 64 << 10;
 
 /// Answers requests on the webhook port, independent of any connection.
 #[derive(Debug)]
@@ -116,11 +122,13 @@ impl<D: Decide> Router<D> {
                 BodyError::Truncated => Refusal::BodyTruncated,
                 BodyError::NoMemory => Refusal::TooManyBytes(limits.buffered_bytes),
             })?;
-        match self.contain(endpoint, || self.decide.answer(endpoint, &body))? {
+        let answer = || aside(&body, || self.decide.answer(endpoint, &body));
+        match self.contain(endpoint, answer)? {
             Step::Answer(answer) => Ok(answer),
             Step::Ask(question) => {
                 let told = self.decide.ask(question).await;
-                self.contain(endpoint, || self.decide.conclude(endpoint, &body, told))
+                let conclude = || self.decide.conclude(endpoint, &body, told);
+                self.contain(endpoint, || aside(&body, conclude))
             }
         }
     }
@@ -165,6 +173,16 @@ impl<D: Decide> Router<D> {
             )
             .await;
         refused(refusal, close)
+    }
+}
+
+/// Takes a step about this body. Where it may take long, another thread goes on with the requests of this one.
+fn aside<T>(body: &[u8], step: impl FnOnce() -> T) -> T {
+    let flavor = Handle::try_current().map(|runtime| runtime.runtime_flavor());
+    if body.len() > HEAVY && matches!(flavor, Ok(RuntimeFlavor::MultiThread)) {
+        block_in_place(step)
+    } else {
+        step()
     }
 }
 
@@ -229,6 +247,8 @@ fn is_json(headers: &HeaderMap) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::{Mutex, mpsc};
+
     use http_body_util::BodyExt as _;
 
     use super::*;
@@ -278,6 +298,38 @@ mod tests {
             assert_eq!(response.status(), status, "{path} {body}");
             let got = response.into_body().collect().await.expect("a full body").to_bytes();
             assert_eq!(got, wanted, "{path} {body}");
+        }
+    }
+
+    /// Decides about a heavy body only when it has decided about a light one.
+    struct LightFirst(mpsc::Sender<()>, Mutex<mpsc::Receiver<()>>);
+
+    impl Decide for LightFirst {
+        fn answer(&self, _: Endpoint, body: &[u8]) -> Step {
+            let in_order = if body.len() > HEAVY {
+                self.1.lock().unwrap().recv_timeout(Duration::from_secs(30)).is_ok()
+            } else {
+                self.0.send(()).is_ok()
+            };
+            let status = if in_order { 200 } else { 500 };
+            Answer { status, content_type: ContentType::Json, body: Vec::new() }.into()
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+    async fn nobody_waits_for_a_heavy_decision() {
+        let (decided, light) = mpsc::channel();
+        let decide = Arc::new(LightFirst(decided, Mutex::new(light)));
+        let (limits, bound) = (Limits::default(), Duration::from_secs(1));
+        let router = Router::new(decide, limits, bound, Arc::default(), Arc::default());
+        let router = Arc::new(router);
+        let bodies = [HEAVY + 1, 1].map(|length| " ".repeat(length).leak());
+        let handled = bodies.map(|body| {
+            let router = Arc::clone(&router);
+            tokio::spawn(async move { router.handle(request(Method::POST, "/mutate", body)).await })
+        });
+        for response in handled {
+            assert_eq!(response.await.unwrap().status(), 200);
         }
     }
 
