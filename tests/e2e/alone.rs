@@ -14,15 +14,28 @@ use crate::records::{create, migration, record, records, runs, takes};
 
 const BOUND: Duration = Duration::from_mins(1);
 
-/// The control plane, for one test at a time: whoever runs here records what happens in every namespace.
+/// The control plane, for one test at a time: whoever runs here records what happens in every namespace. It is as it was
+/// installed, whatever a test that failed took away, and what the tests before made is gone: a Job that ends because its
+/// namespace is deleted would be recorded as well.
 pub(crate) fn alone() -> (MutexGuard<'static, ()>, &'static ControlPlane) {
     static TURN: Mutex<()> = Mutex::new(());
     static CONTROL_PLANE: OnceLock<ControlPlane> = OnceLock::new();
-    let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+    let turn = TURN.lock();
+    let undone = turn.is_err();
+    let turn = turn.unwrap_or_else(PoisonError::into_inner);
+    let mut new = false;
     let control_plane = CONTROL_PLANE.get_or_init(|| {
-        let control_plane = ControlPlane::start().unwrap_or_else(|error| panic!("{error}"));
-        install(&control_plane);
-        control_plane
+        new = true;
+        ControlPlane::start().unwrap_or_else(|error| panic!("{error}"))
+    });
+    if new || undone {
+        install(control_plane);
+        TURN.clear_poison();
+    }
+    eventually("what the tests before made is gone", BOUND, || {
+        let left = ["get", "jobs,migrationrecords", "--all-namespaces", "--output=json"];
+        let left = control_plane.kubectl().args(left).json();
+        left["items"].as_array().is_some_and(Vec::is_empty).then_some(())
     });
     (turn, control_plane)
 }

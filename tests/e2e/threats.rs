@@ -84,7 +84,8 @@ fn an_object_with_a_thousand_faults_is_answered_in_time_and_in_short() {
     let namespace = enforcing("threats::costly");
     let mut object = app("latest");
     object["metadata"]["labels"] = json!({"wavegate.dev/app": "shop"});
-    let one = json!({"image": "example.com/x:latest", "command": ["sh", "-c", "alembic upgrade head"]});
+    let one =
+        json!({"image": "example.com/x:latest", "command": ["sh", "-c", "alembic upgrade head"]});
     let containers: Vec<_> = (0..1000)
         .map(|number| {
             let mut container = one.clone();
