@@ -8,6 +8,7 @@ pub mod argocd;
 pub mod command;
 pub mod database;
 pub mod detection;
+pub mod duration;
 pub mod gate_override;
 pub mod glob;
 pub mod image;

@@ -163,10 +163,7 @@ pub fn denial_message(admission: &Admission<'_>, decision: &Decision, policy: &P
 
 /// How a person lets a release through that the gate holds, where nothing else would still refuse it.
 fn break_glass(denials: &[&Finding], policy: &Policy) -> String {
-    let is_of_release = |finding: &&&Finding| {
-        finding.is_of_gate() && matches!(finding.code(), "WG301" | "WG302" | "WG306")
-    };
-    if denials.is_empty() || !denials.iter().all(|finding| is_of_release(&finding)) {
+    if denials.is_empty() || !denials.iter().all(|finding| finding.yields_to_bypass()) {
         return String::new();
     }
     let site = policy.docs.strip_suffix("rules/").unwrap_or(&policy.docs);

@@ -310,34 +310,7 @@ fn image(text: &str) -> Result<String, String> {
     }
 }
 
-/// Durations as Kubernetes writes them in the simple cases, `10s`, `2m`, `500ms`, `12h`, and days, `90d`.
-pub(super) fn duration(text: &str) -> Result<Duration, String> {
-    let split = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
-    let (number, unit) = text.split_at(split);
-    let number: u64 = number.parse().map_err(|_| format!("{text:?} is no duration such as 10s"))?;
-    match unit {
-        "ms" => Ok(Duration::from_millis(number)),
-        "s" => Ok(Duration::from_secs(number)),
-        "m" => Ok(Duration::from_secs(number.saturating_mul(60))),
-        "h" => Ok(Duration::from_secs(number.saturating_mul(60 * 60))),
-        "d" => Ok(Duration::from_secs(number.saturating_mul(24 * 60 * 60))),
-        _ => Err(format!("{text:?} has no unit: write ms, s, m, h or d behind the number")),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn durations_need_a_unit() {
-        assert_eq!(duration("10s"), Ok(Duration::from_secs(10)));
-        assert_eq!(duration("500ms"), Ok(Duration::from_millis(500)));
-        assert_eq!(duration("2m"), Ok(Duration::from_mins(2)));
-        assert_eq!(duration("12h"), Ok(Duration::from_hours(12)));
-        assert_eq!(duration("90d"), Ok(Duration::from_hours(2160)));
-        for text in ["10", "s", "", "1w", "-1s", "1.5s"] {
-            assert!(duration(text).is_err(), "{text:?}");
-        }
-    }
+/// A duration of an argument, such as `10s`, `1h30m` or `90d`.
+fn duration(text: &str) -> Result<Duration, String> {
+    crate::domain::duration::parse(text).map_err(|error| format!("{text:?} {error}"))
 }

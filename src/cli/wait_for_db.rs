@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::serve::duration;
 use super::{COULD_NOT, REFUSED, SUCCESS};
 use crate::domain::database::{Discovery, Target, discover};
+use crate::domain::duration;
 use crate::wait::{Ending, Named, Wait};
 
 /// A server says that waiting is useless.
@@ -90,8 +90,8 @@ impl Arguments {
                     .to_owned(),
             );
         }
-        match bound(&self.timeout) {
-            Some(bound) if !bound.is_zero() && bound <= LONGEST => Ok(bound),
+        match duration::parse(&self.timeout) {
+            Ok(bound) if !bound.is_zero() && bound <= LONGEST => Ok(bound),
             _ => {
                 Err("--timeout is no duration from 1ms to 24h; write such as 60s, 2m or 1h"
                     .to_owned())
@@ -119,14 +119,6 @@ impl Arguments {
 }
 
 const LONGEST: Duration = Duration::from_hours(24);
-
-/// Hours as well, as this may be a long wait.
-fn bound(text: &str) -> Option<Duration> {
-    match text.strip_suffix('h') {
-        Some(hours) => duration(&format!("{hours}m")).ok().map(|bound| bound.saturating_mul(60)),
-        None => duration(text).ok(),
-    }
-}
 
 /// What the variables name, or why there is nothing to wait for.
 fn discovered() -> Result<Named, String> {

@@ -13,6 +13,7 @@ use crate::domain::job::Job;
 use crate::domain::keys;
 use crate::domain::manifest::JobManifest;
 use crate::domain::migration::Migration;
+use crate::domain::names::ImageNames;
 use crate::domain::outcome::Outcome;
 use crate::domain::record::{
     RecordConfidence, RecordFailure, RecordJob, RecordPairing, RecordPhase, RecordSpec,
@@ -337,11 +338,12 @@ impl Attempt {
         one.tag().is_some() && one.tag() == other.tag()
     }
 
-    /// Whether an author who writes this text, a token, a tag, a digest or an image, means the release of this attempt.
-    pub fn is_of_release(&self, text: &str) -> bool {
+    /// Whether an author who writes this text, a token, a tag, a digest or an image by any of its names, means the
+    /// release of this attempt.
+    pub fn is_of_release(&self, text: &str, names: &ImageNames) -> bool {
         let image = self.facts.image.as_ref();
         self.facts.ties.release.as_deref() == Some(text)
-            || image.is_some_and(|image| image.is_called(text))
+            || image.is_some_and(|image| names.is_called(image, text))
     }
 
     /// Takes over what another sighting of the same Job knows more. Outcomes only move forward.

@@ -155,8 +155,7 @@ impl Override {
     pub fn is_release_of(&self, attempt: &Attempt, names: &ImageNames) -> bool {
         let image = attempt.facts.image.as_ref();
         if let Some(release) = &self.spec.release {
-            return attempt.is_of_release(release)
-                || image.is_some_and(|image| names.is_called(image, release));
+            return attempt.is_of_release(release, names);
         }
         image.is_some_and(|image| {
             self.is_image(image, names)

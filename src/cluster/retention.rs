@@ -143,6 +143,7 @@ pub fn prunable_by<'s>(
 /// Attempts by their positions, and which of them stay.
 struct History<'a, 's> {
     attempts: &'a [&'s Sighting],
+    names: &'a ImageNames,
     kept: Vec<bool>,
     /// What workloads can be judged by.
     scopes: Vec<Scope>,
@@ -183,11 +184,11 @@ fn is_success(sighting: &Sighting) -> bool {
 impl<'a, 's> History<'a, 's> {
     fn new(
         attempts: &'a [&'s Sighting],
-        names: &ImageNames,
+        names: &'a ImageNames,
         counts: &impl Fn(&Attempt) -> bool,
     ) -> Self {
         let scopes = scopes(attempts, names, counts);
-        Self { attempts, kept: vec![false; attempts.len()], scopes }
+        Self { attempts, names, kept: vec![false; attempts.len()], scopes }
     }
 
     fn sighting(&self, at: usize) -> Option<&'s Sighting> {
@@ -330,7 +331,7 @@ impl<'a, 's> History<'a, 's> {
         let named = |at: &usize| {
             self.counts_in(scope, *at)
                 && self.proves(*at)
-                && self.attempt(*at).is_some_and(|attempt| attempt.is_of_release(text))
+                && self.attempt(*at).is_some_and(|attempt| attempt.is_of_release(text, self.names))
         };
         let end = |at: &usize| self.attempt(*at).map(Attempt::end_order);
         let successes = || scope.attempts.iter().copied().filter(named);

@@ -153,7 +153,7 @@ impl ImageRef {
     }
 
     /// Whether an author who writes this text, a tag, a digest or a whole reference, means this image.
-    pub fn is_called(&self, text: &str) -> bool {
+    pub(super) fn is_called(&self, text: &str) -> bool {
         let named =
             |named: Self| named.same_repository(self) && named.compare(self) == Comparison::Same;
         self.tag() == Some(text)

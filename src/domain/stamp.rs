@@ -66,6 +66,12 @@ impl Stamps {
     }
 }
 
+/// Whether an object carries any stamp, be it right or wrong.
+pub fn is_stamped(metadata: &Metadata<'_>) -> bool {
+    let mut carried = metadata.labels.iter().chain(metadata.annotations.iter());
+    carried.any(|(key, _)| key.starts_with(keys::STAMP_PREFIX))
+}
+
 fn compare<'a>(
     field: &'static str,
     want: &'a [(&'static str, String)],

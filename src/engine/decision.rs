@@ -73,6 +73,11 @@ impl Decision {
         named.collect::<Vec<_>>().join(",")
     }
 
+    /// Whether this override lets this release through which would be held, whatever else refuses the request.
+    pub fn hears(&self, one: &Override, release: &str) -> bool {
+        self.overrides.iter().any(|used| used.name == one.name && used.release == release)
+    }
+
     /// Whether the request is let through.
     pub fn is_allowed(&self) -> bool {
         let denies = self.findings.iter().any(|finding| finding.effect() == Effect::Deny);

@@ -192,6 +192,27 @@ fn a_migration_that_was_not_stamped_is_refused_before_it_runs() {
 }
 
 #[test]
+fn wg310_tells_a_webhook_that_was_not_asked_from_stamps_of_somebody_else() {
+    let said = |object: Value| {
+        let body = Request::create(object).body();
+        let (state, now) = (ClusterState::default(), Timestamp::UNIX_EPOCH);
+        let admission = decode(&body).unwrap();
+        let decision = evaluate(&admission, &state, &Policy::default(), Mode::Enforce, now);
+        let found = decision.findings.iter().find(|finding| finding.code() == "WG310").unwrap();
+        (found.path().to_owned(), found.message().to_owned(), found.help().to_owned())
+    };
+    let (path, message, help) = said(job());
+    assert_eq!(path, "metadata.labels[stamp.wavegate.dev/tracked]");
+    assert!(message.contains("was not asked about this Job, or did not answer in time"));
+    assert_eq!(help, "create the Job again");
+    let mut copied = job();
+    copied["metadata"]["annotations"]["stamp.wavegate.dev/template"] = json!("0");
+    let (_, message, help) = said(copied);
+    assert!(message.starts_with("is not what wavegate computes"), "{message}");
+    assert!(help.contains("without stamp.wavegate.dev/ keys"), "{help}");
+}
+
+#[test]
 fn stamps_survive_what_storage_adds() {
     let (_, stamped) = mutated(&job(), Mode::Enforce);
     let mut stored = stamped;

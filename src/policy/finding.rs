@@ -111,6 +111,11 @@ impl Finding {
         self.gate
     }
 
+    /// Whether a person's Bypass lets through what this finding holds.
+    pub fn yields_to_bypass(&self) -> bool {
+        self.is_of_gate() && matches!(self.code(), "WG301" | "WG302" | "WG306")
+    }
+
     /// Says that what it rests on could not be confirmed.
     pub(crate) fn doubt(&mut self, reason: &str) {
         let told = &self.problem.message;

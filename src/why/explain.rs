@@ -15,9 +15,9 @@ use crate::domain::image::ImageRef;
 use crate::domain::outcome::Outcome;
 use crate::domain::record::RecordFailure;
 use crate::domain::workload::Workload;
-use crate::engine::{self, evaluate};
+use crate::engine::{self, Decision, evaluate};
 use crate::policy::Policy;
-use crate::policy::gate::{Account, Change, Entry, Standing, Voice, account};
+use crate::policy::gate::{self, Account, Change, Entry, Standing, Voice, account};
 
 /// What the cluster told about a workload.
 #[derive(Clone, Debug)]
@@ -245,7 +245,10 @@ impl Subjected<'_> {
         let decision =
             evaluate(admission, self.state, self.policy, engine::Mode::Enforce, self.now);
         let enforced = Said::of(admission, &decision, self.policy);
-        let account = accounted(admission, namespace, self.state, self.policy, self.now);
+        let mut account = accounted(admission, namespace, self.state, self.policy, self.now);
+        for judgement in account.iter_mut().flat_map(|account| &mut account.judgements) {
+            heard(judgement, &decision);
+        }
         let (entries, judgements) =
             account.as_ref().map(|a| (&*a.entries, &*a.judgements)).unwrap_or_default();
         let releases = account.as_ref().map(|a| &*a.releases).unwrap_or_default();
@@ -263,6 +266,9 @@ impl Subjected<'_> {
             namespace,
             created: asked.is_none(),
             said: &verdict.enforced,
+            refused: !verdict.admitted,
+            now: self.now,
+            longest_bypass: self.policy.longest_bypass,
             judgements,
             entries,
             releases,
@@ -346,9 +352,19 @@ impl Subjected<'_> {
 }
 
 impl Judged {
-    fn of(judgement: &crate::policy::gate::Judgement<'_>) -> Self {
+    fn of(judgement: &gate::Judgement<'_>) -> Self {
         let (verdict, because) = bearing::verdict(judgement);
         Self { release: judgement.release.clone(), verdict, because }
+    }
+}
+
+/// The gate bypasses whatever a person names; the engine takes that back where nothing would be refused.
+fn heard(judgement: &mut gate::Judgement<'_>, decision: &Decision) {
+    if let gate::Verdict::Bypassed(by) = judgement.verdict
+        && !decision.hears(by, &judgement.release)
+        && let Some(unheard) = judgement.without_overrides()
+    {
+        *judgement = unheard;
     }
 }
 

@@ -1,6 +1,8 @@
 //! What to do next, with the commands to do it.
 
+use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
+use serde_json::json;
 
 use super::explain::Proven;
 use super::said::Said;
@@ -13,6 +15,9 @@ use crate::policy::gate::{Bearing, Entry, Judgement, Verdict};
 
 /// How many proven releases get a command; JSON lists all.
 const WAYS_BACK: usize = 3;
+
+/// For how long a Bypass is proposed, where the policy lets one count for as long.
+const BYPASSED: SignedDuration = SignedDuration::from_hours(1);
 
 /// One thing to do.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -31,6 +36,11 @@ pub(super) struct Situation<'a, 's> {
     pub(super) created: bool,
     /// What an enforcing namespace answers.
     pub(super) said: &'a Said,
+    /// Whether this namespace refuses it.
+    pub(super) refused: bool,
+    pub(super) now: Timestamp,
+    /// For how long the policy lets a Bypass count.
+    pub(super) longest_bypass: SignedDuration,
     pub(super) judgements: &'a [Judgement<'s>],
     pub(super) entries: &'a [Entry<'s>],
     pub(super) releases: &'a [String],
@@ -53,6 +63,7 @@ pub(super) fn steps(situation: &Situation<'_, '_>) -> Vec<Step> {
         steps.extend(situation.back());
     }
     steps.extend(situation.ask_about_newest());
+    steps.extend(situation.bypass());
     steps.dedup();
     steps
 }
@@ -158,6 +169,44 @@ impl Situation<'_, '_> {
                 self.namespace
             )],
         })
+    }
+
+    /// What a person may say where nothing else would still refuse it. The reason is left to them: without one the API
+    /// server takes none.
+    fn bypass(&self) -> Option<Step> {
+        if !self.refused || !self.said.denials().all(|denial| denial.yields_to_bypass) {
+            return None;
+        }
+        let held = self.judgements.iter().filter(|judgement| judgement.verdict.may_hold());
+        let commands: Vec<String> = held.map(|judgement| self.bypass_of(judgement)).collect();
+        let says = "as the last resort, and where you answer for it: write a reason, and let the \
+                    release through by a GateOverride";
+        (!commands.is_empty()).then(|| Step { says: says.to_owned(), commands })
+    }
+
+    fn bypass_of(&self, judgement: &Judgement<'_>) -> String {
+        let Target { kind, name } = self.target;
+        let field = judgement.path.rsplit('.').next();
+        let names = if field == Some("image") { "image" } else { "release" };
+        // Between the shell's single quotes.
+        let release = json!(judgement.release).to_string().replace('\'', "\\u0027");
+        let until = self.now + BYPASSED.min(self.longest_bypass);
+        let until = until.strftime("%Y-%m-%dT%H:%M:%SZ");
+        format!(
+            "echo '\n\
+             apiVersion: wavegate.dev/v1alpha1\n\
+             kind: GateOverride\n\
+             metadata: {{generateName: {name}-}}\n\
+             spec:\n  \
+               kind: Bypass\n  \
+               workload: {{kind: {}, name: {name}}}\n  \
+               {names}: {release}\n  \
+               reason: \"\"\n  \
+               expiresAt: \"{until}\"\n\
+             ' | kubectl create -n {} -f -",
+            kind.name(),
+            self.namespace
+        )
     }
 }
 

@@ -32,6 +32,9 @@ pub(super) struct Found {
     pub(super) docs: String,
     /// Whether it is about what has happened, not about the object.
     pub(super) gate: bool,
+    /// Whether a Bypass would lift it.
+    #[serde(skip)]
+    pub(super) yields_to_bypass: bool,
 }
 
 impl Said {
@@ -68,6 +71,7 @@ impl Found {
             help: finding.help().to_owned(),
             docs: format!("{}{}", policy.docs, finding.code()),
             gate: finding.is_of_gate(),
+            yields_to_bypass: finding.yields_to_bypass(),
         }
     }
 }

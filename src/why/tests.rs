@@ -4,11 +4,11 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::cluster::sample::{Sample, at};
-use crate::cluster::{Attempt, Reading};
+use crate::cluster::{Attempt, Override, Reading};
 use crate::domain::record::RecordFailure;
 use crate::domain::role::Confidence;
 use crate::domain::workload::WorkloadKind;
-use crate::policy::Policy;
+use crate::policy::{Policy, Severity};
 
 fn deployment(tag: &str) -> Value {
     json!({
@@ -97,6 +97,78 @@ fn a_failed_migration_is_told_with_its_job_and_the_way_back() {
             "kubectl set image -n shop deployment/shop-api api=shop/api:v1",
         ],
     );
+}
+
+#[test]
+fn the_last_step_is_an_override_that_lacks_its_reason_alone() {
+    let last = |scene: &Seen, image: Option<&str>| {
+        let (explanation, text) = explained(scene, image);
+        let json = serde_json::to_value(&explanation).unwrap();
+        assert_eq!(text.contains("last resort"), json.to_string().contains("last resort"));
+        let steps = json["next"].as_array().unwrap().clone();
+        let is_override = |step: &&Value| step.to_string().contains("GateOverride");
+        assert!(!steps.iter().rev().skip(1).any(|step| is_override(&step)), "{json}");
+        let step = steps.last().filter(is_override)?;
+        let command = step["commands"][0].as_str().unwrap();
+        for line in command.lines() {
+            assert!(text.contains(&format!("\n       {line}\n")), "{line:?} is not in {text}");
+        }
+        Some(command.to_owned())
+    };
+    let override_of = |release: &str| {
+        let lines = [
+            "echo '",
+            "apiVersion: wavegate.dev/v1alpha1",
+            "kind: GateOverride",
+            "metadata: {generateName: shop-api-}",
+            "spec:",
+            "  kind: Bypass",
+            "  workload: {kind: Deployment, name: shop-api}",
+            release,
+            r#"  reason: """#,
+            r#"  expiresAt: "2027-01-15T09:16:40Z""#,
+            "' | kubectl create -n shop -f -",
+        ];
+        Some(lines.join("\n"))
+    };
+    let v2 = Some("shop/api:v2");
+    assert_eq!(last(&failed(Some("enforce")), v2), override_of(r#"  image: "shop/api:v2""#));
+    let token = |release: &str| {
+        let mut scene = failed(Some("enforce"));
+        scene.object["metadata"]["annotations"] = json!({"wavegate.dev/release": release});
+        last(&scene, v2)
+    };
+    assert_eq!(token("it's-7"), override_of(r#"  release: "it\u0027s-7""#));
+    // Nothing refuses it here, or a Bypass alone would not let it through.
+    assert_eq!(last(&failed(Some("warn")), v2), None);
+    assert_eq!(last(&failed(Some("off")), v2), None);
+    let mut scene = Seen { object: deployment("v2"), ..failed(Some("enforce")) };
+    assert_eq!(last(&scene, None), override_of(r#"  image: "shop/api:v2""#));
+    scene.object["metadata"]["labels"] = json!({"wavegate.dev/app": "shop"});
+    scene.object["spec"]["strategy"] = json!({"type": "Recreate"});
+    assert_eq!(last(&scene, None), None);
+}
+
+#[test]
+fn a_bypass_that_nothing_needs_lets_nothing_through() {
+    let spec = json!({"kind": "Bypass", "app": "shop/api", "release": "v2", "reason": "INC-1",
+        "expiresAt": at(2000).to_string()});
+    let spec = serde_json::from_value(spec).unwrap();
+    let bypass = Override::new("shop", "hotfix", Some(at(900)), spec).unwrap();
+    let mut scene = failed(Some("enforce"));
+    scene.reading.overrides = vec![bypass];
+    let told = |policy: &Policy| {
+        let explanation = explain(&scene, Some("shop/api:v2"), policy, at(1000)).unwrap();
+        assert!(explanation.is_admitted());
+        let json = serde_json::to_value(&explanation).unwrap();
+        let because = json["verdict"]["releases"][0]["because"].as_str().unwrap().to_owned();
+        (because, json["verdict"]["enforced"]["notices"].as_array().unwrap().len())
+    };
+    let through = "GateOverride hotfix lets it through".to_owned();
+    assert_eq!(told(&Policy::default()), (through, 1));
+    let mut policy = Policy::default();
+    policy.set_severity("WG302", Severity::Warn);
+    assert_eq!(told(&policy), ("migration Job job-m2 failed".to_owned(), 0));
 }
 
 #[test]

@@ -188,8 +188,10 @@ fn next(of: &Explanation, text: &mut String) {
     for (number, step) in (1..).zip(&of.next) {
         text.push_str(&bullet(&format!("{number}. "), &step.says, 2));
         for command in &step.commands {
-            // A command is never broken, so that it can be copied.
-            let _ = writeln!(text, "       {command}");
+            // No line of a command is ever broken, so that it can be copied.
+            for line in command.lines() {
+                let _ = writeln!(text, "       {line}");
+            }
         }
     }
 }

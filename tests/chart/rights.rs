@@ -67,18 +67,102 @@ fn the_account_may_do_what_it_needs_and_nothing_else() {
     }
 }
 
-fn rules(values: &[&str]) -> Vec<Value> {
+/// Who may view everything.
+const VIEWED_EVERYWHERE: &str = "\
+gateoverrides.wavegate.dev [] [get list watch]
+migrationrecords.wavegate.dev [] [get list watch]
+mutatingwebhookconfigurations.admissionregistration.k8s.io [wavegate] [get]
+rolloutpolicies.wavegate.dev [] [get list watch]
+validatingwebhookconfigurations.admissionregistration.k8s.io [wavegate] [get]";
+
+#[test]
+fn who_may_view_may_read_what_why_reads_and_nothing_else() {
+    let (control_plane, _) = installed();
+    let namespace = control_plane.namespace("rights::viewer", &[]);
+    let bind = |arguments: &[&str]| {
+        namespace.kubectl().args(["create"]).args(arguments).ok();
+    };
+    bind(&[
+        "clusterrolebinding",
+        "rights-role",
+        "--clusterrole=wavegate-view",
+        "--serviceaccount=wavegate:role",
+    ]);
+    let want: BTreeSet<_> = VIEWED_EVERYWHERE.lines().map(str::to_owned).collect();
+    let own = &listed("role", "default") - &listed("nobody", "default");
+    assert_eq!(own, want);
+
+    bind(&[
+        "clusterrolebinding",
+        "rights-all",
+        "--clusterrole=view",
+        "--serviceaccount=wavegate:all",
+    ]);
+    bind(&["rolebinding", "rights-one", "--clusterrole=view", "--serviceaccount=wavegate:one"]);
+    let asked = |account: &str, verb: &str, what: &str, whole: bool| {
+        let user = format!("--as=system:serviceaccount:wavegate:{account}");
+        let whole = format!("--all-namespaces={whole}");
+        let ask = ["auth", "can-i", verb, what, &user, &whole];
+        namespace.kubectl().args(ask).run().status.success()
+    };
+    let may_here = |account: &str, verb: &str, what: &str| asked(account, verb, what, false);
+    // As one asks about what has no namespace.
+    let may = |account: &str, verb: &str, what: &str| asked(account, verb, what, true);
+    eventually("the role is part of view", Duration::from_secs(30), || {
+        may("all", "list", "migrationrecords").then_some(())
+    });
+    let configuration = "validatingwebhookconfigurations/wavegate";
+    for what in ["migrationrecords", "gateoverrides"] {
+        assert!(may_here("one", "list", what) && !may("one", "list", what), "{what}");
+    }
+    // A RoleBinding gives no right to what has no namespace.
+    for what in ["rolloutpolicies", configuration, "mutatingwebhookconfigurations/wavegate"] {
+        assert!(may("all", "get", what) && !may("one", "get", what), "{what}");
+    }
+    assert!(!may("all", "get", "validatingwebhookconfigurations/of-somebody-else"));
+    assert!(!may("all", "patch", configuration) && !may("all", "list", configuration));
+    control_plane
+        .kubectl()
+        .args(["delete", "clusterrolebinding", "rights-role", "rights-all"])
+        .ok();
+}
+
+#[test]
+fn the_role_for_people_is_bound_to_nobody_and_may_stay_out_of_view() {
+    let rendered = objects(&template(&[]).ok());
+    for binding in
+        rendered.iter().filter(|object| object["kind"].as_str().unwrap().ends_with("RoleBinding"))
+    {
+        assert_eq!(binding["roleRef"]["name"], "wavegate", "{binding}");
+        for subject in binding["subjects"].as_array().unwrap() {
+            assert_eq!(subject["kind"], "ServiceAccount", "{binding}");
+        }
+    }
+    let is_aggregated = |values: &[&str]| {
+        let rendered = objects(&template(values).ok());
+        let view = rendered.iter().find(|object| object["metadata"]["name"] == "wavegate-view");
+        let labels = &view.expect("the role")["metadata"]["labels"];
+        labels["rbac.authorization.k8s.io/aggregate-to-view"] == "true"
+    };
+    assert!(is_aggregated(&[]) && !is_aggregated(&["rbac.aggregateToView=false"]));
+}
+
+fn rules_of(values: &[&str], name: impl Fn(&str) -> bool) -> Vec<Value> {
     let objects = objects(&template(values).ok());
     let roles = objects
         .into_iter()
-        .filter(|object| ["ClusterRole", "Role"].contains(&object["kind"].as_str().unwrap()));
+        .filter(|object| ["ClusterRole", "Role"].contains(&object["kind"].as_str().unwrap()))
+        .filter(|object| name(object["metadata"]["name"].as_str().unwrap()));
     roles.flat_map(|role| role["rules"].as_array().unwrap().clone()).collect()
 }
 
 /// Certificates that somebody else keeps need no right to a Secret or to the webhooks.
 #[test]
 fn rights_that_only_managed_certificates_need_go_with_them() {
-    let text = |values| serde_json::to_string(&rules(values)).unwrap();
+    let text = |values: &[&str]| {
+        let own = rules_of(values, |name| name == "wavegate");
+        serde_json::to_string(&own).unwrap()
+    };
     let managed = text(&[]);
     let given = text(&["certificates.source=secret", "webhook.caBundle=Q0E="]);
     for right in ["secrets", "webhookconfigurations", "wavegate-certificates"] {
@@ -88,7 +172,7 @@ fn rights_that_only_managed_certificates_need_go_with_them() {
 
 #[test]
 fn no_rule_has_a_wildcard() {
-    for rule in rules(&[]) {
+    for rule in rules_of(&[], |_| true) {
         assert!(!rule.to_string().contains('*'), "{rule}");
     }
 }

@@ -2,6 +2,7 @@
 
 pub(crate) mod handshake;
 mod load;
+mod unread;
 mod writers;
 
 use std::collections::HashSet;
@@ -76,6 +77,17 @@ impl<'c> Site<'c> {
             let annotations = &self.secret()["metadata"]["annotations"];
             annotations["wavegate.dev/rotate"].is_null().then_some(())
         });
+    }
+
+    fn lease(&self) -> Value {
+        let get = ["get", "lease", "wavegate-certificates"];
+        self.control_plane.kubectl().namespace("wavegate").args(get).json()["spec"].clone()
+    }
+
+    /// Waits until the leader has claimed its Lease once more, which it does every five seconds, before a round.
+    fn round(&self) {
+        let renewed = self.lease()["renewTime"].clone();
+        eventually("rounds go on", BOUND, || (self.lease()["renewTime"] != renewed).then_some(()));
     }
 
     fn secret(&self) -> Value {
@@ -291,23 +303,18 @@ fn a_leader_that_ends_gives_its_leases_up_and_an_unknown_rotation_is_told_once()
     eventually("it is told", BOUND, || (told(&replica) > before).then_some(()));
     // A further change of the Secret is a further round, which the next rotation shows to have ended.
     site.kubectl(&["annotate", "--overwrite"], &SECRET, &["example.com/touched=yes"]);
-    let lease = || {
-        let get = ["get", "lease", "wavegate-certificates"];
-        control_plane.kubectl().namespace("wavegate").args(get).json()["spec"].clone()
-    };
-    let renewed = lease()["renewTime"].clone();
-    eventually("rounds go on", BOUND, || (lease()["renewTime"] != renewed).then_some(()));
+    site.round();
     assert_eq!(told(&replica), before + 1);
     assert!(replica.server().log().contains("\"allowed\":\"leaf, ca\""));
     assert_eq!(site.stored("tls.crt"), leaf);
     assert_eq!(site.secret()["metadata"]["annotations"]["wavegate.dev/rotate"], "everything");
 
-    assert!(lease()["holderIdentity"].is_string());
+    assert!(site.lease()["holderIdentity"].is_string());
     replica.server_mut().signal("TERM").expect("it runs");
     let status =
         eventually("it ends", BOUND, || replica.server_mut().try_wait().expect("its state"));
     assert!(status.success(), "{status}");
-    assert!(lease()["holderIdentity"].is_null(), "{}", lease());
+    assert!(site.lease()["holderIdentity"].is_null(), "{}", site.lease());
     // Earlier than the Lease would have run out.
     let begin = Instant::now();
     let next = site.replica("managed-next", &LONG);

@@ -72,8 +72,17 @@ fn a_held_rollout_is_explained_as_the_webhook_holds_it() {
             &logs,
             "or go back to a release that is proven: example.com/shop/api:v1",
             &back,
+            "as the last resort",
         ],
     );
+    let steps = v2.stdout.split("NEXT").nth(1).expect("steps");
+    let created = steps.split("echo '").nth(1).and_then(|text| text.split("' | kubectl").next());
+    let created = created.expect("an override, indented as it is printed");
+    let create = ["create", "--dry-run=server", "--filename=-"];
+    let without = namespace.kubectl().args(create).stdin(created.to_owned()).run();
+    assert!(without.stderr.contains("reason"), "{}", without.stderr);
+    let reasoned = created.replace("reason: \"\"", "reason: INC-4711");
+    namespace.kubectl().args(create).stdin(reasoned).ok();
     assert!(v2.stdout.lines().all(|line| line.len() <= 120), "{}", v2.stdout);
     let held = apply(&namespace, &app("v2"));
     assert_eq!(verdict(&held).denied, codes(&["WG302"]));

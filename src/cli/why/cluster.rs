@@ -227,7 +227,8 @@ impl Connection {
         }
     }
 
-    /// By which entries the API server asks wavegate. Few people may read that who are no administrators.
+    /// By which entries the API server asks wavegate. Of those who are no administrators, those may read that to whom a
+    /// `ClusterRoleBinding` gives `view` or `wavegate-view`.
     async fn registration(&self) -> Result<Registration, Error> {
         let group = "admissionregistration.k8s.io";
         let kind = "ValidatingWebhookConfiguration";

@@ -1,6 +1,7 @@
 use super::*;
 use crate::cluster::Attempts;
 use crate::cluster::sample::Sample;
+use crate::domain::names::Alias;
 
 /// The UIDs of the records that go, in the order in which they do.
 fn pruned(samples: Vec<Sample>, live: &[&str], successes: usize, failures: usize) -> Vec<String> {
@@ -240,6 +241,26 @@ fn a_first_success_that_does_not_count_is_none() {
     for kept in ["first", "border", "c", "again"] {
         assert!(!gone.contains(&kept.to_owned()), "{kept}: {gone:?}");
     }
+}
+
+/// Without the border, the contract itself would be it, and what ran between the two would be past it.
+#[test]
+fn the_release_that_a_contract_is_safe_from_stays_by_every_name() {
+    let contract = ok("c", "v5", 55).named("shop-contract").phase(MigrationPhase::Contract, true);
+    let mut attempts = Attempts::default();
+    for n in 1..=8 {
+        attempts.observe_record(ok(&format!("s{n}"), &format!("v{n}"), n * 10).attempt());
+    }
+    attempts.observe_record(contract.safe_from("mirror.example.com/shop/api:v3").attempt());
+    let all: Vec<&Sighting> = attempts.of_namespace("shop").collect();
+    let retention = Retention { successes: 1, failures: 0 };
+    let goes = |names: &ImageNames| {
+        let gone = prunable_by(&all, &[], &LiveReleases::default(), retention, names, |_| true);
+        gone.iter().any(|sighting| sighting.attempt().uid == "s3")
+    };
+    assert!(goes(&ImageNames::default()));
+    let alias = Alias::new("mirror.example.com", "docker.io").unwrap();
+    assert!(!goes(&ImageNames { floating: Vec::new(), aliases: vec![alias] }));
 }
 
 /// The strange revert takes nothing back, so the success in the middle is what proves its migration.

@@ -3,6 +3,8 @@
 use jiff::SignedDuration;
 use thiserror::Error;
 
+use crate::domain::duration;
+
 /// The longest that anything here may last.
 const LONGEST_DAYS: i64 = 3650;
 
@@ -19,35 +21,20 @@ pub(super) enum DurationError {
     Zero(String),
 }
 
-/// Reads a duration above zero. Kubernetes' own have no days, since Go has none; a day is 24 hours here.
+/// Reads a duration above zero. A policy has whole seconds, as the pattern of its fields says.
 pub(super) fn parse(text: &str) -> Result<SignedDuration, DurationError> {
     let malformed = || DurationError::Malformed(text.to_owned());
     let too_long = || DurationError::TooLong(text.to_owned());
-    let mut seconds: i64 = 0;
-    let mut rest = text;
-    while !rest.is_empty() {
-        let (number, behind) =
-            rest.split_at(rest.find(|c: char| !c.is_ascii_digit()).ok_or_else(malformed)?);
-        let mut units = behind.chars();
-        let unit = match units.next() {
-            Some('d') => 86_400,
-            Some('h') => 3600,
-            Some('m') => 60,
-            Some('s') => 1,
-            _ => return Err(malformed()),
-        };
-        if number.is_empty() {
-            return Err(malformed());
-        }
-        let number: i64 = number.parse().map_err(|_| too_long())?;
-        let part = number.checked_mul(unit).ok_or_else(too_long)?;
-        seconds = seconds.checked_add(part).ok_or_else(too_long)?;
-        rest = units.as_str();
+    if text.contains("ms") {
+        return Err(malformed());
     }
-    match seconds {
-        0 if text.is_empty() => Err(malformed()),
-        0 => Err(DurationError::Zero(text.to_owned())),
-        1..=315_360_000 => Ok(SignedDuration::from_secs(seconds)),
+    let read = duration::parse(text).map_err(|error| match error {
+        duration::DurationError::Malformed => malformed(),
+        duration::DurationError::TooLong => too_long(),
+    })?;
+    match SignedDuration::try_from(read) {
+        Ok(SignedDuration::ZERO) => Err(DurationError::Zero(text.to_owned())),
+        Ok(read) if read <= SignedDuration::from_hours(LONGEST_DAYS * 24) => Ok(read),
         _ => Err(too_long()),
     }
 }
@@ -64,7 +51,7 @@ mod tests {
         {
             assert_eq!(seconds(text), Ok(want), "{text}");
         }
-        for text in ["", "90", "s", "1.5h", "-1s", "1h ", "1w", "h1"] {
+        for text in ["", "90", "s", "1.5h", "-1s", "1h ", "1w", "h1", "500ms", "1s500ms"] {
             assert_eq!(seconds(text), Err(DurationError::Malformed(text.to_owned())), "{text:?}");
         }
         for text in ["3651d", "99999999999999999999s", "9223372036854775807d"] {

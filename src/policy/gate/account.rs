@@ -187,7 +187,8 @@ impl<'s> Gate<'s, '_> {
 
     fn is_of_floor(&self, sighting: &Sighting) -> bool {
         let floor = self.change.new.key(keys::REQUIRES_RELEASE);
-        floor.is_some_and(|floor| sighting.attempt().is_of_release(floor.value))
+        let names = &self.policy.names;
+        floor.is_some_and(|floor| sighting.attempt().is_of_release(floor.value, names))
     }
 
     /// The releases of the app's own repository that are proven: those that were migrated, and those that ran here

@@ -27,7 +27,7 @@ pub(super) fn safe_moment<'s>(evidence: &Evidence<'s>, contract: &'s Attempt) ->
 /// Whether a release is the oldest that works after a contract.
 pub(super) fn is_safe_from(contract: &Attempt, release: &Release<'_>, policy: &Policy) -> bool {
     match &contract.safe_from {
-        Some(text) => release.is_called(text),
+        Some(text) => release.is_called(text, &policy.names),
         None => {
             release.compare(&contract.facts, contract.image_id.as_deref(), policy) == Match::Same
         }

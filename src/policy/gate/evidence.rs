@@ -29,13 +29,13 @@ pub(super) enum Which<'a> {
 }
 
 impl Which<'_> {
-    pub(super) fn has(self, attempt: &Attempt) -> bool {
+    fn has(self, attempt: &Attempt, names: &ImageNames) -> bool {
         match self {
             Self::Of(release, policy) => {
                 let image_id = attempt.image_id.as_deref();
                 release.compare(&attempt.facts, image_id, policy) == Match::Same
             }
-            Self::Called(text) => attempt.is_of_release(text),
+            Self::Called(text) => attempt.is_of_release(text, names),
             Self::With(other) => attempt.same_release(other),
         }
     }
@@ -89,7 +89,7 @@ pub(super) struct Evidence<'s> {
     withdrawn: Vec<(Success<'s>, Taker<'s>)>,
     /// UIDs of attempts of somebody whose Jobs prove nothing and take nothing back.
     uncounted: Vec<&'s str>,
-    /// The further names of images, by which persons may call them. Floating tags are no matter here.
+    /// The further names of images, by which people may call them. Floating tags are no matter here.
     names: ImageNames,
 }
 
@@ -227,7 +227,7 @@ impl<'s> Evidence<'s> {
     /// When the first success that counts among these attempts ended.
     pub(super) fn first_success(&self, which: Which<'_>) -> Option<Moment<'s>> {
         let of_release = |success: &Success<'s>| match success {
-            Success::Attempt(sighting) => which.has(sighting.attempt()),
+            Success::Attempt(sighting) => which.has(sighting.attempt(), &self.names),
             Success::Attest(one) => which.is_named_by(one, &self.names),
         };
         self.standing().into_iter().filter(of_release).map(Success::moment).min()
@@ -252,8 +252,10 @@ impl<'s> Evidence<'s> {
 
     /// The attempts made for one release.
     pub(super) fn tried(&self, which: Which<'_>) -> Vec<&'s Sighting> {
-        let tried =
-            |s: &&Sighting| s.attempt().phase != MigrationPhase::Revert && which.has(s.attempt());
+        let tried = |s: &&Sighting| {
+            let attempt = s.attempt();
+            attempt.phase != MigrationPhase::Revert && which.has(attempt, &self.names)
+        };
         self.attempts.iter().copied().filter(tried).collect()
     }
 

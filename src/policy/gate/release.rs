@@ -45,9 +45,10 @@ impl Release<'_> {
         }
     }
 
-    /// Whether an author who writes this text, a token, a tag or an image, means this release.
-    pub fn is_called(&self, text: &str) -> bool {
-        self.token == Some(text) || self.image.as_ref().is_some_and(|image| image.is_called(text))
+    /// Whether an author who writes this text, a token, a tag or an image by any of its names, means this release.
+    pub fn is_called(&self, text: &str, names: &ImageNames) -> bool {
+        self.token == Some(text)
+            || self.image.as_ref().is_some_and(|image| names.is_called(image, text))
     }
 
     /// Whether an override names this release: its image, or its token, and without one the image's tag or digest.

@@ -40,6 +40,13 @@ fn labelled(patch: &str, labels: &str) -> String {
     patch.replacen(r#""wavegate.dev/app":null"#, &format!(r#""wavegate.dev/app":null,{labels}"#), 1)
 }
 
+/// The same with a release that it requires; an image is no label's value.
+fn requiring(patch: &str, release: &str) -> String {
+    let floor =
+        format!(r#"{{"metadata":{{"annotations":{{"{}":"{release}"}},"#, keys::REQUIRES_RELEASE);
+    patch.replacen(r#"{"metadata":{"#, &floor, 1)
+}
+
 impl Scene {
     /// The Deployment goes from one release to another.
     fn update(old: &str, new: &str) -> Self {

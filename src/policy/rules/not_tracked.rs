@@ -1,4 +1,5 @@
 use crate::domain::job::Job;
+use crate::domain::stamp::is_stamped;
 use crate::policy::rule::declare_rule;
 use crate::policy::{Context, Problems};
 
@@ -17,7 +18,8 @@ declare_rule! {
     /// The stamps say what was recognised when the Job was created, by whom it was created and from
     /// which template. A migration without them could never count as evidence: its rollout would wait
     /// for ever. Refusing it before it runs is kinder. The usual cause is that the mutating webhook
-    /// was not reachable for a moment; creating the Job again helps.
+    /// was not reachable for a moment, or too slow: the API server goes on without it, and the Job
+    /// carries no stamp at all. The message says so, and creating the Job again helps.
     ///
     /// # Example
     ///
@@ -86,9 +88,18 @@ fn check(job: &Job<'_>, cx: &Context<'_>, found: &mut Problems) {
     let Some(stamps) = &cx.stamps else { return };
     let differences = stamps.differences(&job.manifest.metadata);
     let Some(first) = differences.first() else { return };
-    found.push(
-        format!("metadata.{}[{}]", first.field, first.key),
-        "is not what wavegate computes for this Job: it is not tracked, and its success could not count",
-        "create the Job again without stamp.wavegate.dev/ keys; wavegate's mutating webhook writes them",
-    );
+    let (message, help) = if is_stamped(&job.manifest.metadata) { STRANGE } else { NOT_ASKED };
+    found.push(format!("metadata.{}[{}]", first.field, first.key), message, help);
 }
+
+/// Nothing is stamped: the mutating webhook's failure policy is Ignore.
+const NOT_ASKED: (&str, &str) = (
+    "is missing: wavegate's mutating webhook was not asked about this Job, or did not answer in time; \
+     it is not tracked, and its success could not count",
+    "create the Job again",
+);
+
+const STRANGE: (&str, &str) = (
+    "is not what wavegate computes for this Job: it is not tracked, and its success could not count",
+    "create the Job again without stamp.wavegate.dev/ keys; wavegate's mutating webhook writes them",
+);

@@ -23,7 +23,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::carrier::{Carried, Carrier};
-use super::rotation::{Asked, Facts, Lifetimes, Step, decide};
+use super::rotation::{Asked, Facts, Lifetimes, Published, Step, decide};
 use super::seen::{ROTATE, Seen, data, wanted};
 use super::store::{Store, is_alive};
 use crate::certs::{CertsError, SubjectName};
@@ -71,6 +71,28 @@ enum Trouble {
     Make(#[from] CertsError),
     #[error("the API server does not answer")]
     Late,
+}
+
+/// What was read of the configurations. One that does not exist is none, and asks nobody.
+struct Configurations {
+    validating: Option<Carried>,
+    mutating: Option<Carried>,
+    /// Why one of them could not be read. It is none here too, but it exists, and what it carries is not known.
+    unread: Option<Trouble>,
+}
+
+impl Configurations {
+    /// The CAs that are known to be trusted now, each once.
+    fn alive(&self, now: Timestamp) -> Vec<CertificateDer<'static>> {
+        let mut cas = Vec::new();
+        let carried = [&self.validating, &self.mutating].into_iter().flatten();
+        for ca in carried.flat_map(Carried::cas).flatten() {
+            if is_alive(&ca, now) && !cas.contains(&ca) {
+                cas.push(ca);
+            }
+        }
+        cas
+    }
 }
 
 pub(super) struct Keeper {
@@ -161,32 +183,27 @@ impl Keeper {
         }
         let settle = self.lifetimes.settle;
         self.look = Instant::now() + (settle / 4).clamp(TICK, LOOK);
-        let mut unpublished = None;
+        let mut trouble = None;
         for _ in 0..STEPS {
             // The configurations first: see `Carried::patch`. What is read of the Secret is no older than they are.
-            let validating = self.read(&self.validating).await?;
-            let mutating = self.read(&self.mutating).await?;
+            let configurations = self.configurations().await;
             let secret = self.secrets.get_opt(&self.secret).await.map_err(Trouble::Read)?;
             let secret = secret.ok_or(Trouble::NoSecret)?;
             self.tell_of_unknown(&secret);
             let now = Timestamp::now();
-            let carried = [validating.as_ref(), mutating.as_ref()];
-            let store = Store::read(&data(&secret)).trusting(alive(carried, now));
+            let store = Store::read(&data(&secret)).trusting(configurations.alive(now));
             let facts = store.facts(&self.names, asked(&secret), now);
-            // Where something was lost, nothing is published before it was stored what must stay so.
-            if !facts.damaged && (facts.signer.is_some() || facts.next.is_some()) {
-                // Time goes on for certificates also where nothing can be published.
-                unpublished =
-                    self.publish(&store, validating.as_ref(), mutating.as_ref(), now).await.err();
-            }
-            let since = self.published.as_ref().map(|(_, since)| *since);
-            let step = decide(&facts, since, &self.lifetimes, now);
+            let published = self.publish(&store, &facts, &configurations, now).await;
+            // Time goes on for certificates also where nothing can be read or published.
+            let (published, unpublished) = (self.known(&configurations), published.err());
+            trouble = configurations.unread.or(unpublished);
+            let step = decide(&facts, published, &self.lifetimes, now);
             if step == Step::Rest {
                 break;
             }
             self.take(step, &facts, store, secret, now).await?;
         }
-        unpublished.map_or(Ok(()), Err)
+        trouble.map_or(Ok(()), Err)
     }
 
     /// Says once that what was asked for does not exist. The annotation stays: whoever wrote it finds it where they left
@@ -218,6 +235,18 @@ impl Keeper {
         claimed.map_err(Trouble::Claim)
     }
 
+    async fn configurations(&self) -> Configurations {
+        let validating = self.read(&self.validating).await;
+        let mutating = self.read(&self.mutating).await;
+        let (validating, mut unread) =
+            validating.map_or_else(|e| (None, Some(e)), |read| (read, None));
+        let mutating = mutating.unwrap_or_else(|error| {
+            unread.get_or_insert(error);
+            None
+        });
+        Configurations { validating, mutating, unread }
+    }
+
     async fn read<K>(&self, api: &Api<K>) -> Result<Option<Carried>, Trouble>
     where
         K: Carrier + Clone + DeserializeOwned + Debug,
@@ -226,18 +255,22 @@ impl Keeper {
         Ok(read.as_ref().map(Carried::by))
     }
 
-    /// Sees to it that both configurations carry the store's CAs. One that does not exist asks nobody.
+    /// Sees to it that both configurations carry the store's CAs, as far as they can be read.
     async fn publish(
         &mut self,
         store: &Store,
-        validating: Option<&Carried>,
-        mutating: Option<&Carried>,
+        facts: &Facts,
+        configurations: &Configurations,
         now: Timestamp,
     ) -> Result<(), Trouble> {
+        // Where something was lost, nothing is published before it was stored what must stay so.
+        if facts.damaged || facts.signer.is_none() && facts.next.is_none() {
+            return Ok(());
+        }
         let bundle = store.bundle();
         let done = [
-            self.carry(&self.validating, validating, &bundle).await,
-            self.carry(&self.mutating, mutating, &bundle).await,
+            self.carry(&self.validating, configurations.validating.as_ref(), &bundle).await,
+            self.carry(&self.mutating, configurations.mutating.as_ref(), &bundle).await,
         ];
         let everywhere = done.iter().all(|done| matches!(done, Ok(false)));
         match &self.published {
@@ -245,6 +278,15 @@ impl Keeper {
             _ => self.published = everywhere.then_some((bundle, now)),
         }
         done.into_iter().try_for_each(|done| done.map(drop))
+    }
+
+    /// What is known of the publication. One that was not seen for a while begins anew.
+    fn known(&mut self, configurations: &Configurations) -> Published {
+        if configurations.unread.is_some() {
+            self.published = None;
+            return Published::Unread;
+        }
+        self.published.as_ref().map_or(Published::Incomplete, |(_, since)| Published::Since(*since))
     }
 
     /// Whether it had to be written. One who was faster is seen in the next round.
@@ -337,15 +379,4 @@ fn asked(secret: &Secret) -> Option<Asked> {
         "leaf" => Some(Asked::Leaf),
         _ => None,
     }
-}
-
-/// The CAs that are trusted now, each once.
-fn alive(carried: [Option<&Carried>; 2], now: Timestamp) -> Vec<CertificateDer<'static>> {
-    let mut cas = Vec::new();
-    for ca in carried.into_iter().flatten().flat_map(Carried::cas).flatten() {
-        if is_alive(&ca, now) && !cas.contains(&ca) {
-            cas.push(ca);
-        }
-    }
-    cas
 }

@@ -113,16 +113,39 @@ pub(super) enum Step {
     Rest,
 }
 
-/// The next step. `published` is since when all that is to be published has been seen wherever it belongs.
+/// What is known of the configurations that carry what is to be published.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Published {
+    /// One of them could not be read. It may carry any CA, and somebody may be trusted by it.
+    Unread,
+    /// One of them does not carry it.
+    Incomplete,
+    /// Each of them carries it, and did whenever it was read since then.
+    Since(Timestamp),
+}
+
+impl Published {
+    /// Since when, if it is known to be so.
+    pub(super) const fn since(self) -> Option<Timestamp> {
+        match self {
+            Self::Since(since) => Some(since),
+            Self::Unread | Self::Incomplete => None,
+        }
+    }
+}
+
+/// The next step.
 pub(super) fn decide(
     facts: &Facts,
-    published: Option<Timestamp>,
+    published: Published,
     lifetimes: &Lifetimes,
     now: Timestamp,
 ) -> Step {
-    // First of all: what is published is then stored again, and nothing below forgets who rests on it.
+    let unread = published == Published::Unread;
+    // First of all: what is published is then stored again, and nothing below forgets who rests on it. Where that is
+    // not known the Secret stays as it is, since whatever is written there would make it whole without them.
     if facts.damaged {
-        return Step::Tidy;
+        return if unread { Step::Rest } else { Step::Tidy };
     }
     let passed = |since: Timestamp, time: Duration| {
         let time = SignedDuration::try_from(time).unwrap_or(SignedDuration::MAX);
@@ -132,8 +155,8 @@ pub(super) fn decide(
     let (signer, next) = (alive(facts.signer), alive(facts.next));
     if next.is_some() {
         // Where nothing was ever published, nobody can be serving what it covers: a first start waits for nothing.
-        let nobody = signer.is_none() && !facts.retired;
-        if nobody || published.is_some_and(|since| passed(since, lifetimes.settle)) {
+        let nobody = signer.is_none() && !facts.retired && !unread;
+        if nobody || published.since().is_some_and(|since| passed(since, lifetimes.settle)) {
             return Step::Promote;
         }
     }
@@ -146,7 +169,7 @@ pub(super) fn decide(
         Step::Issue
     } else if next.is_none() && (facts.asked == Some(Asked::Ca) || signer.is_due(now)) {
         Step::Prepare
-    } else if facts.retired && passed(leaf.issued, lifetimes.overlap) {
+    } else if facts.retired && !unread && passed(leaf.issued, lifetimes.overlap) {
         Step::Retire
     } else {
         Step::Rest

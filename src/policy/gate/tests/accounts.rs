@@ -84,9 +84,15 @@ fn contracts_floors_and_digests_are_told_as_such() {
     assert_eq!(back.bearings(), rows(&[("m1", Proves), ("c", Excludes)]));
 
     let floor = r#""wavegate.dev/requires-release":"v1""#;
-    let hotfix = Scene::update("v1", "v1.1").records([v1(), v2("a").failed(130)]);
-    let hotfix = hotfix.with(|scene| scene.new = labelled(&scene.new, floor));
+    let hotfix = || Scene::update("v1", "v1.1").records([v1(), v2("a").failed(130)]);
+    let by_mirror = hotfix().with(|scene| {
+        let alias = crate::domain::names::Alias::new("mirror.example.com", "docker.io");
+        scene.policy.names.aliases.push(alias.unwrap());
+        scene.new = requiring(&scene.new, "mirror.example.com/shop/api:v1");
+    });
+    let hotfix = hotfix().with(|scene| scene.new = labelled(&scene.new, floor));
     assert_eq!(hotfix.bearings(), rows(&[("m1", ProvesFloor), ("a", OtherRelease)]));
+    assert_eq!(by_mirror.bearings(), rows(&[("m1", ProvesFloor), ("a", OtherRelease)]));
 
     let digest = format!("shop/api:v2@sha256:{}", "1".repeat(64));
     let pinned = Scene::update("v1", &digest).records([v1(), v2("a").succeeded(130)]);

@@ -124,6 +124,12 @@ fn a_mirror_is_its_original_in_pairing_in_comparison_and_in_what_is_unchanged() 
         v2(uid).succeeded(130).with(|a| a.image_id = Some(format!("docker.io/shop/api{digest}")))
     };
     let by_digest = format!("mirror.example.com/hub/shop/api{digest}");
+    let safe = || {
+        let contract = Sample::new("c", "v3").named("contract").created(300).succeeded(310);
+        let contract = contract.phase(MigrationPhase::Contract, true).safe_from(&mirror("v2"));
+        let hotfix = Sample::new("m2.1", "v2.1").created(140).succeeded(150);
+        [v1(), v2("m2").succeeded(130), hotfix, contract]
+    };
     let cases = [
         ("unchanged", Scene::update("v1", &mirror("v1")).records([v1()]), vec![]),
         (
@@ -143,6 +149,15 @@ fn a_mirror_is_its_original_in_pairing_in_comparison_and_in_what_is_unchanged() 
             Scene::create(&mirror("v0")).records([v1().created(50)]).revision("v0", 0),
             vec!["ran here"],
         ),
+        (
+            "a floor by the mirror's name",
+            Scene::update("v2", "v2.1").records([v1(), v2("m2").succeeded(130)]).with(|scene| {
+                scene.new = requiring(&scene.new, &mirror("v2"));
+            }),
+            vec!["floor"],
+        ),
+        ("safe from the mirror's", Scene::update("v3", "v2").records(safe()), vec!["proven"]),
+        ("safe after the mirror's", Scene::update("v3", "v2.1").records(safe()), vec!["proven"]),
     ];
     for (name, scene, want) in cases {
         let plain = scene.verdicts();

@@ -1,7 +1,6 @@
 use std::collections::VecDeque;
 
 use proptest::prelude::*;
-use rustls::pki_types::CertificateDer;
 
 use super::*;
 use crate::certs::{Leaf, SubjectName};
@@ -95,7 +94,34 @@ fn each_state_has_its_step() {
         ("something else is stored", Facts { damaged: true, ..stored }, Some(0), 1, Step::Tidy),
     ];
     for (what, facts, published, now, step) in cases {
-        assert_eq!(decide(&facts, published.map(at), &LIFETIMES, at(now)), step, "{what}");
+        let published = published.map(at).map_or(Published::Incomplete, Published::Since);
+        assert_eq!(decide(&facts, published, &LIFETIMES, at(now)), step, "{what}");
+    }
+}
+
+#[test]
+fn what_cannot_be_read_may_carry_any_ca_and_time_goes_on() {
+    let stored = Facts { signer: Some(span(0, 300)), leaf: Some(span(0, 90)), ..Facts::default() };
+    let next = Some(span(200, 500));
+    let cases = [
+        ("all is well", stored, 59, Step::Rest),
+        ("two thirds of the leaf are over", stored, 60, Step::Issue),
+        ("asked for a leaf", Facts { asked: Some(Asked::Leaf), ..stored }, 1, Step::Issue),
+        ("asked for a CA", Facts { asked: Some(Asked::Ca), ..stored }, 1, Step::Prepare),
+        ("nothing is stored", Facts::default(), 0, Step::Prepare),
+        ("the CA is over", stored, 300, Step::Prepare),
+        ("somebody may wait", Facts { next, ..Facts::default() }, 200, Step::Rest),
+        (
+            "the next CA may be unpublished",
+            Facts { leaf: Some(span(190, 280)), next, ..stored },
+            230,
+            Step::Rest,
+        ),
+        ("the old CA may be needed", Facts { retired: true, ..stored }, 10, Step::Rest),
+        ("what was lost may be published", Facts { damaged: true, ..stored }, 95, Step::Rest),
+    ];
+    for (what, facts, now, step) in cases {
+        assert_eq!(decide(&facts, Published::Unread, &LIFETIMES, at(now)), step, "{what}");
     }
 }
 
@@ -115,6 +141,8 @@ enum Event {
     Look {
         patched: bool,
     },
+    /// The leader looks, and may not read one of the two configurations, or neither.
+    Unread([bool; 2]),
     /// Another leader looks, who knows nothing of before.
     Change,
     /// Nobody looks.
@@ -124,10 +152,13 @@ enum Event {
     Damage(u8),
 }
 
+const UNREAD: [[bool; 2]; 3] = [[true, false], [false, true], [true, true]];
+
 fn event() -> impl Strategy<Value = Event> {
     prop_oneof![
         60 => Just(Event::Look { patched: true }),
         6 => Just(Event::Look { patched: false }),
+        4 => proptest::sample::select(UNREAD.to_vec()).prop_map(Event::Unread),
         4 => Just(Event::Change),
         25 => Just(Event::Away),
         1 => Just(Event::Ask(Asked::Ca)),
@@ -141,10 +172,11 @@ fn event() -> impl Strategy<Value = Event> {
 struct World {
     secret: Data,
     asked: Option<Asked>,
-    published: Vec<u8>,
+    /// What each of the two configurations carries.
+    published: [Vec<u8>; 2],
     since: Option<Timestamp>,
     /// What API servers trust and replicas serve: the newest first.
-    trusted: VecDeque<Vec<u8>>,
+    trusted: VecDeque<[Vec<u8>; 2]>,
     served: VecDeque<Option<Vec<u8>>>,
     promoted: usize,
     issued: usize,
@@ -152,24 +184,31 @@ struct World {
 }
 
 impl World {
-    fn look(&mut self, patched: bool, now: Timestamp) {
+    fn look(&mut self, patched: bool, unread: [bool; 2], now: Timestamp) {
         for _ in 0..8 {
-            let cas: Vec<CertificateDer<'static>> =
-                certificates(&self.published).into_iter().filter(|ca| is_alive(ca, now)).collect();
+            let read = (0..2).filter(|which: &usize| !unread[*which]);
+            let cas = read.clone().flat_map(|which| certificates(&self.published[which]));
+            let cas = cas.filter(|ca| is_alive(ca, now)).collect();
             let store = Store::read(&self.secret).trusting(cas);
             let facts = store.facts(&names(), self.asked, now);
             let bundle = store.bundle();
             if !facts.damaged && (facts.signer.is_some() || facts.next.is_some()) {
-                if self.published == bundle {
+                if read.clone().all(|which| self.published[which] == bundle) {
                     self.since.get_or_insert(now);
                 } else {
                     self.since = None;
                     if patched {
-                        self.published = bundle;
+                        read.for_each(|which| self.published[which].clone_from(&bundle));
                     }
                 }
             }
-            let step = decide(&facts, self.since, &LIFETIMES, now);
+            let published = if unread.contains(&true) {
+                self.since = None;
+                Published::Unread
+            } else {
+                self.since.map_or(Published::Incomplete, Published::Since)
+            };
+            let step = decide(&facts, published, &LIFETIMES, now);
             match (step, self.asked) {
                 (Step::Rest, _) => return,
                 (Step::Promote, Some(Asked::Ca)) | (Step::Issue, Some(Asked::Leaf)) => {
@@ -188,10 +227,11 @@ impl World {
 
     fn play(&mut self, event: Event, now: Timestamp) {
         match event {
-            Event::Look { patched } => self.look(patched, now),
+            Event::Look { patched } => self.look(patched, [false; 2], now),
+            Event::Unread(unread) => self.look(true, unread, now),
             Event::Change => {
                 self.since = None;
-                self.look(true, now);
+                self.look(true, [false; 2], now);
             }
             Event::Away => {}
             Event::Ask(asked) => self.asked = Some(asked),
@@ -219,12 +259,52 @@ impl World {
     fn all_is_covered(&self, now: Timestamp) -> bool {
         let mut served: Vec<_> = self.served.iter().flatten().collect();
         served.dedup();
-        let mut trusted: Vec<_> = self.trusted.iter().collect();
+        let mut trusted: Vec<_> = self.trusted.iter().flatten().collect();
         trusted.dedup();
         served.iter().all(|leaf| {
             let chain = certificates(leaf);
             trusted.iter().all(|cas| covers(&certificates(cas), &chain, &names(), now))
         })
+    }
+}
+
+#[test]
+fn a_leaf_is_renewed_while_a_configuration_cannot_be_read_and_its_ca_stays() {
+    for unread in UNREAD {
+        let mut world = World::default();
+        (0..10).for_each(|second| world.play(Event::Look { patched: true }, at(second)));
+        let signer = world.secret["signer.crt"].clone();
+        for second in 10..290 {
+            world.play(Event::Unread(unread), at(second));
+            assert!(world.all_is_covered(at(second)), "second {second} after {:?}", world.steps);
+        }
+        assert_eq!(world.secret["signer.crt"], signer, "{:?}", world.steps);
+        assert!(world.secret.contains_key("next-signer.crt"), "{:?}", world.steps);
+        assert!(world.issued >= 3 && world.promoted == 1, "{:?}", world.steps);
+        // Read again, the next CA settles and signs.
+        (290..299).for_each(|second| world.play(Event::Look { patched: true }, at(second)));
+        assert_eq!(world.promoted, 2, "{:?}", world.steps);
+    }
+}
+
+#[test]
+fn what_is_lost_is_made_anew_only_once_all_that_is_trusted_was_read() {
+    for unread in UNREAD {
+        let mut world = World::default();
+        (0..10).for_each(|second| world.play(Event::Look { patched: true }, at(second)));
+        // The CA in `ca.crt` and in `signer.crt`: who serves what it signed is known from the configurations alone.
+        for which in [0, 1] {
+            world.play(Event::Damage(which), at(10));
+        }
+        let damaged = world.secret.clone();
+        (11..20).for_each(|second| world.play(Event::Unread(unread), at(second)));
+        assert_eq!(world.secret, damaged, "{:?}", world.steps);
+        for second in 20..50 {
+            world.play(Event::Look { patched: true }, at(second));
+            assert!(world.all_is_covered(at(second)), "second {second} after {:?}", world.steps);
+        }
+        let facts = Store::read(&world.secret).facts(&names(), None, at(50));
+        assert!(facts.leaf.is_some() && !facts.damaged, "{:?}", world.steps);
     }
 }
 
