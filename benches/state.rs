@@ -20,7 +20,7 @@ const ROUNDS: usize = 41;
 const DECISIONS: usize = 400;
 
 /// Of the body that is decided on: its namespace, its app's image and the releases that it goes from and to.
-const NAMESPACE: &str = "kc";
+pub(crate) const NAMESPACE: &str = "kc";
 const IMAGE: &str = "registry.example.com/shop/api";
 const RELEASES: [&str; 2] = ["v1.4.0", "v1.5.0"];
 
@@ -45,11 +45,9 @@ pub(crate) fn measure(body: &[u8]) {
     println!(
         "  a decision beside other apps' attempts in its namespace: {unrelated:.2} of one beside nothing"
     );
-    let mut own = ClusterState::default();
-    add_own(&mut own);
     let mut both = beside;
     add_own(&mut both);
-    let gated = ratio(body, &both, &own);
+    let gated = ratio(body, &both, &own());
     println!(
         "  a decision that the gate allows beside all: {gated:.2} of one beside its own app's (wanted: at most 1.10)"
     );
@@ -103,6 +101,13 @@ fn others(home: &str, records: usize) -> ClusterState {
 
 fn again<T: serde::Serialize + serde::de::DeserializeOwned>(value: &T) -> T {
     serde_json::from_value(serde_json::to_value(value).expect("JSON")).expect("the same")
+}
+
+/// What is known where the app itself is all there is.
+pub(crate) fn own() -> ClusterState {
+    let mut state = ClusterState::default();
+    add_own(&mut state);
+    state
 }
 
 /// Twenty attempts of the app itself, as retention leaves them.
