@@ -149,6 +149,8 @@ impl Arguments {
             .map_err(Error::Runtime)?;
         let outcome = runtime.block_on(self.serve());
         drop(log);
+        // A look-up of the collector's name may still hold a thread, for longer than anybody waits for this process.
+        runtime.shutdown_background();
         outcome?;
         Ok(SUCCESS)
     }

@@ -15,8 +15,7 @@ pub(super) struct Tracing {
         long = "otlp-endpoint",
         env = "OTEL_EXPORTER_OTLP_ENDPOINT",
         value_name = "URL",
-        value_parser = url,
-        hide_env_values = true
+        value_parser = url
     )]
     endpoint: Option<Asked>,
     /// PEM file with the CAs of the collector's certificate; without it the system's are trusted.
