@@ -176,7 +176,8 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_traced_has_no_id_and_takes_every_word() {
+    fn what_is_not_traced_is_an_empty_pointer_and_takes_every_word() {
+        assert_eq!(size_of::<RequestSpan>(), size_of::<usize>());
         let mut span = RequestSpan::default();
         span.broken("u-1");
         span.refused(RefusalReason::Concurrency);
