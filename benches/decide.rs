@@ -30,7 +30,8 @@ use wavegate::certs::{Validity, issue};
 use wavegate::policy::Policy;
 use wavegate::server::webhook::{Answer, Cluster, ContentType, Endpoint, Webhook};
 use wavegate::server::{
-    Decide, Drain, Limits, Metrics, Readiness, ServerConfig, Step, Timeouts, TlsSource, listen, run,
+    Decide, Drain, Limits, Metrics, Readiness, RequestSpan, ServerConfig, Step, Timeouts,
+    TlsSource, listen, run,
 };
 
 const NAME: &str = "wavegate.wavegate.svc";
@@ -59,9 +60,9 @@ struct RequestUid<'b> {
 }
 
 impl Decide for Both {
-    fn answer(&self, endpoint: Endpoint, body: &[u8]) -> Step {
+    fn answer(&self, endpoint: Endpoint, body: &[u8], span: &mut RequestSpan) -> Step {
         if endpoint == Endpoint::ValidateEnforce {
-            return self.0.answer(endpoint, body);
+            return self.0.answer(endpoint, body, span);
         }
         let review: UidOnly<'_> = serde_json::from_slice(body).expect("a review");
         let body = format!(
@@ -203,6 +204,7 @@ impl Server {
             drain: Drain::default(),
             metrics,
             readiness: Arc::new(Readiness::new()),
+            traces: None,
         };
         runtime.spawn(async { run(config, decide, std::future::pending()).await });
         Self { address, runtime: Some(runtime) }

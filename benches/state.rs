@@ -10,7 +10,7 @@ use wavegate::cluster::{Attempt, ClusterState};
 use wavegate::domain::record::{RecordSpec, RecordStatus};
 use wavegate::policy::Policy;
 use wavegate::server::webhook::{Cluster, Endpoint, Webhook};
-use wavegate::server::{Metrics, Step};
+use wavegate::server::{Metrics, RequestSpan, Step};
 
 /// Attempts whose Jobs exist and have their records.
 const RECORDS: usize = 10_000;
@@ -65,7 +65,8 @@ fn ratio(body: &[u8], loaded: &ClusterState, light: &ClusterState) -> f64 {
         let [loaded, light] = webhooks.each_ref().map(|webhook| {
             let start = Instant::now();
             for _ in 0..DECISIONS {
-                let step = webhook.answer(Endpoint::ValidateEnforce, body);
+                let step =
+                    webhook.answer(Endpoint::ValidateEnforce, body, &mut RequestSpan::default());
                 assert!(matches!(step, Step::Answer(_)), "nothing is to be asked");
             }
             start.elapsed().as_secs_f64()

@@ -24,6 +24,7 @@ mod refusal;
 mod reload;
 mod router;
 mod tls;
+pub mod traces;
 pub mod webhook;
 
 use std::future::Future;
@@ -48,13 +49,15 @@ use reload::Reload;
 pub use router::Router;
 pub(crate) use tls::Validity;
 pub use tls::{ManagedPair, Pair, Pem, TlsError, TlsSource, TlsVersion};
+pub use traces::{RequestSpan, Traces};
 use webhook::{Answer, Endpoint, Webhook};
 
 /// What decides. Called on a worker thread of the runtime, for many requests at once: it must not block. A panic
 /// is contained and answered with 500.
 pub trait Decide: Send + Sync + 'static {
-    /// Answers the review in `body`, or says what must be asked of the cluster first.
-    fn answer(&self, endpoint: Endpoint, body: &[u8]) -> Step;
+    /// Answers the review in `body`, or says what must be asked of the cluster first. What is to be known of the decision
+    /// is written on `span`.
+    fn answer(&self, endpoint: Endpoint, body: &[u8], span: &mut RequestSpan) -> Step;
 
     /// Asks the cluster.
     fn ask(&self, question: Question) -> LiveReading<'_> {
@@ -63,9 +66,15 @@ pub trait Decide: Send + Sync + 'static {
     }
 
     /// Answers the same review in the light of what was told.
-    fn conclude(&self, endpoint: Endpoint, body: &[u8], told: Result<Reading, Unread>) -> Answer {
+    fn conclude(
+        &self,
+        endpoint: Endpoint,
+        body: &[u8],
+        told: Result<Reading, Unread>,
+        span: &mut RequestSpan,
+    ) -> Answer {
         let _ = told;
-        match self.answer(endpoint, body) {
+        match self.answer(endpoint, body, span) {
             Step::Answer(answer) => answer,
             Step::Ask(_) => Answer::text(500, "a question was asked twice"),
         }
@@ -88,16 +97,22 @@ impl From<Answer> for Step {
 }
 
 impl Decide for Webhook {
-    fn answer(&self, endpoint: Endpoint, body: &[u8]) -> Step {
-        Self::answer(self, endpoint, body)
+    fn answer(&self, endpoint: Endpoint, body: &[u8], span: &mut RequestSpan) -> Step {
+        Self::answer(self, endpoint, body, span)
     }
 
     fn ask(&self, question: Question) -> LiveReading<'_> {
         Self::ask(self, question)
     }
 
-    fn conclude(&self, endpoint: Endpoint, body: &[u8], told: Result<Reading, Unread>) -> Answer {
-        Self::conclude(self, endpoint, body, told)
+    fn conclude(
+        &self,
+        endpoint: Endpoint,
+        body: &[u8],
+        told: Result<Reading, Unread>,
+        span: &mut RequestSpan,
+    ) -> Answer {
+        Self::conclude(self, endpoint, body, told, span)
     }
 }
 
@@ -121,6 +136,9 @@ pub struct ServerConfig {
     /// What `/readyz` answers. The server adds its own conditions: that it runs, that its certificate is
     /// valid when it starts, and that it is not shutting down.
     pub readiness: Arc<Readiness>,
+    /// Where requests leave spans; `None` where nobody asked for them. Whoever started them stops them, after the last
+    /// request.
+    pub traces: Option<Traces>,
 }
 
 /// Limits of load. What is beyond them is refused, not queued.
@@ -252,7 +270,8 @@ pub async fn run<D: Decide>(
     decide: Arc<D>,
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), ServeError> {
-    let ServerConfig { webhook, health, tls, limits, timeouts, drain, metrics, readiness } = config;
+    let ServerConfig { webhook, health, tls, limits, timeouts, drain, metrics, readiness, traces } =
+        config;
     let (reload, tls) = Reload::start(tls, Arc::clone(&metrics), Arc::clone(&readiness))?;
     let port = Arc::new(WebhookPort {
         router: Router::new(
@@ -261,6 +280,7 @@ pub async fn run<D: Decide>(
             timeouts.body,
             Arc::clone(&metrics),
             Arc::clone(&readiness),
+            traces,
         ),
         tls,
         timeouts,

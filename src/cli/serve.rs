@@ -1,6 +1,7 @@
 //! `wavegate serve`: wiring only.
 
 mod certificates;
+mod traces;
 
 use std::future::Future;
 use std::io;
@@ -18,6 +19,7 @@ use tracing_subscriber::filter::LevelFilter;
 use super::{CliError, SUCCESS};
 use crate::domain::image::ImageRef;
 use crate::policy::{Policy, Waiter, WaiterForm, WaiterMode};
+use crate::server::traces::TracesError;
 use crate::server::webhook::{Cluster, SharedPolicies, Webhook};
 use crate::server::{
     self, Drain, Limits, Metrics, Readiness, ServeError, ServerConfig, Timeouts, TlsSource,
@@ -95,6 +97,8 @@ pub(super) struct Arguments {
     /// User that the busybox waiter runs as where its pod chooses none; `none` leaves it to the cluster.
     #[arg(long, env = "WAVEGATE_BUSYBOX_USER", default_value = "65532", value_parser = user)]
     busybox_user: User,
+    #[command(flatten)]
+    tracing: traces::Tracing,
     /// What to log, and everything worse.
     #[arg(long, env = "WAVEGATE_LOG", default_value = "info", value_name = "LEVEL")]
     log: LevelFilter,
@@ -123,6 +127,8 @@ pub(super) enum Error {
     Serve(#[from] ServeError),
     #[error(transparent)]
     Watch(#[from] watch::StartError),
+    #[error("cannot deliver traces: {0}")]
+    Traces(#[from] TracesError),
     #[error("cannot manage certificates: {0}")]
     Certificates(#[from] certificates::Wrong),
     #[error("cannot start the runtime: {0}")]
@@ -143,6 +149,8 @@ impl Arguments {
             .map_err(Error::Runtime)?;
         let outcome = runtime.block_on(self.serve());
         drop(log);
+        // A look-up of the collector's name may still hold a thread, for longer than anybody waits for this process.
+        runtime.shutdown_background();
         outcome?;
         Ok(SUCCESS)
     }
@@ -152,6 +160,7 @@ impl Arguments {
         let webhook = server::listen(self.listen).await?;
         let health = server::listen(self.health_listen).await?;
         let metrics = Arc::new(Metrics::new());
+        let traces = self.tracing.start(&metrics)?;
         let readiness = Arc::new(Readiness::new());
         let policy = self.policy();
         let waiter = policy.waiter.clone();
@@ -193,6 +202,7 @@ impl Arguments {
             drain: Drain { delay: self.drain_delay, ..Drain::default() },
             metrics,
             readiness,
+            traces: traces.clone(),
         };
         server::run(config, decide, shutdown).await?;
         let stop_watch = async {
@@ -205,7 +215,12 @@ impl Arguments {
                 certificates.stop().await;
             }
         };
-        tokio::join!(stop_watch, stop_certificates);
+        let stop_traces = async {
+            if let Some(traces) = traces {
+                traces.stop().await;
+            }
+        };
+        tokio::join!(stop_watch, stop_certificates, stop_traces);
         Ok(())
     }
 

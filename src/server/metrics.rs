@@ -6,6 +6,7 @@ mod certificates;
 mod decisions;
 mod labels;
 mod policy;
+mod traces;
 mod watch;
 
 use std::fmt;
@@ -31,6 +32,7 @@ use labels::{
 };
 pub(super) use labels::{HandshakeFailure, RefusalReason, ReloadResult};
 pub use policy::PolicyMetrics;
+pub use traces::TraceMetrics;
 pub use watch::{EventResult, NamespaceMode, RecordWrite, WatchMetrics, Watched};
 
 /// Upper bounds in seconds. A decision takes microseconds; the API server gives up after its timeout of
@@ -69,6 +71,7 @@ pub struct Metrics {
     watch: WatchMetrics,
     certificates: CertificateMetrics,
     policy: PolicyMetrics,
+    traces: TraceMetrics,
 }
 
 /// The resolved counters of one endpoint.
@@ -130,6 +133,7 @@ impl Metrics {
             watch: WatchMetrics::default(),
             certificates: CertificateMetrics::default(),
             policy: PolicyMetrics::default(),
+            traces: TraceMetrics::default(),
             registry: Registry::default(),
         };
         metrics.create_closed_series();
@@ -224,6 +228,12 @@ impl Metrics {
         self.watch.register(registry);
         self.certificates.register(registry);
         self.policy.register(registry);
+        self.traces.register(registry);
+    }
+
+    /// What the delivery of traces counts.
+    pub const fn traces(&self) -> &TraceMetrics {
+        &self.traces
     }
 
     /// What the watchers and the recorder count.

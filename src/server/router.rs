@@ -14,11 +14,14 @@ use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::task::block_in_place;
 
 use super::body::{self, BodyError, Budget};
+use super::live::Unread;
 use super::metrics::Metrics;
 use super::readiness::Readiness;
 use super::refusal::Refusal;
+use super::traces::{RequestSpan, Traces};
 use super::webhook::{Answer, ContentType, Endpoint};
 use super::{Decide, Limits, Step};
+use crate::cluster::{Question, Reading};
 
 /// What is read of a refused body, in multiples of the body limit, before the connection is given up.
 const DISCARD_FACTOR: usize = 2;
@@ -36,6 +39,7 @@ pub struct Router<D> {
     metrics: Arc<Metrics>,
     readiness: Arc<Readiness>,
     budget: Budget,
+    traces: Option<Traces>,
 }
 
 impl<D: Decide> Router<D> {
@@ -46,9 +50,10 @@ impl<D: Decide> Router<D> {
         body_timeout: Duration,
         metrics: Arc<Metrics>,
         readiness: Arc<Readiness>,
+        traces: Option<Traces>,
     ) -> Self {
         let budget = Budget::new(limits.buffered_bytes);
-        Self { decide, limits, body_timeout, metrics, readiness, budget }
+        Self { decide, limits, body_timeout, metrics, readiness, budget, traces }
     }
 
     /// Answers one request. Never fails: what cannot be decided is refused with a status and a line.
@@ -59,10 +64,15 @@ impl<D: Decide> Router<D> {
         let started = Instant::now();
         let (head, mut body) = request.into_parts();
         let endpoint = Endpoint::from_path(head.uri.path());
-        let response = match self.decide(endpoint, &head, &mut body).await {
+        let mut span = self.span(&head, endpoint);
+        let response = match self.decide(endpoint, &head, &mut body, &mut span).await {
             Ok(answer) => decided(answer),
-            Err(refusal) => self.refuse(refusal, &head.headers, &mut body).await,
+            Err(refusal) => {
+                span.refused(refusal.reason());
+                self.refuse(refusal, &head.headers, &mut body).await
+            }
         };
+        span.answered(response.status());
         self.finish(response, endpoint, started)
     }
 
@@ -73,9 +83,20 @@ impl<D: Decide> Router<D> {
     {
         let started = Instant::now();
         let (head, mut body) = request.into_parts();
+        let endpoint = Endpoint::from_path(head.uri.path());
         let refusal = Refusal::TooManyConnections(self.limits.connections);
+        let mut span = self.span(&head, endpoint);
+        span.refused(refusal.reason());
         let response = self.refuse(refusal, &head.headers, &mut body).await;
-        self.finish(response, Endpoint::from_path(head.uri.path()), started)
+        span.answered(response.status());
+        self.finish(response, endpoint, started)
+    }
+
+    fn span(&self, head: &Parts, endpoint: Option<Endpoint>) -> RequestSpan {
+        match &self.traces {
+            Some(traces) => traces.begin(head, endpoint),
+            None => RequestSpan::default(),
+        }
     }
 
     pub(super) fn metrics(&self) -> &Metrics {
@@ -101,6 +122,7 @@ impl<D: Decide> Router<D> {
         endpoint: Option<Endpoint>,
         head: &Parts,
         body: &mut B,
+        span: &mut RequestSpan,
     ) -> Result<Answer, Refusal>
     where
         B: Body<Data = Bytes> + Unpin,
@@ -122,15 +144,24 @@ impl<D: Decide> Router<D> {
                 BodyError::Truncated => Refusal::BodyTruncated,
                 BodyError::NoMemory => Refusal::TooManyBytes(limits.buffered_bytes),
             })?;
-        let answer = || aside(&body, || self.decide.answer(endpoint, &body));
+        let answer = || aside(&body, || self.decide.answer(endpoint, &body, span));
         match self.contain(endpoint, answer)? {
             Step::Answer(answer) => Ok(answer),
             Step::Ask(question) => {
-                let told = self.decide.ask(question).await;
-                let conclude = || self.decide.conclude(endpoint, &body, told);
+                let told = self.ask(question, span).await;
+                let conclude = || self.decide.conclude(endpoint, &body, told, span);
                 self.contain(endpoint, || aside(&body, conclude))
             }
         }
+    }
+
+    async fn ask(&self, question: Question, span: &RequestSpan) -> Result<Reading, Unread> {
+        let mut reading = span.reading();
+        let told = self.decide.ask(question).await;
+        if told.is_err() {
+            reading.failed("unread", "the API server did not tell");
+        }
+        told
     }
 
     /// Contains a panic. The decision works on values that it makes for this request; what it shares, it shares
@@ -257,7 +288,7 @@ mod tests {
     struct Length;
 
     impl Decide for Length {
-        fn answer(&self, _: Endpoint, body: &[u8]) -> Step {
+        fn answer(&self, _: Endpoint, body: &[u8], _: &mut RequestSpan) -> Step {
             let body = body.len().to_string().into_bytes();
             Answer { status: 200, content_type: ContentType::Json, body }.into()
         }
@@ -266,7 +297,8 @@ mod tests {
     fn router(readiness: &Arc<Readiness>) -> Router<Length> {
         let limits = Limits { body_bytes: 4, ..Limits::default() };
         let readiness = Arc::clone(readiness);
-        Router::new(Arc::new(Length), limits, Duration::from_secs(1), Arc::default(), readiness)
+        let second = Duration::from_secs(1);
+        Router::new(Arc::new(Length), limits, second, Arc::default(), readiness, None)
     }
 
     fn request(method: Method, path: &str, body: &'static str) -> Request<Full<Bytes>> {
@@ -305,7 +337,7 @@ mod tests {
     struct LightFirst(mpsc::Sender<()>, Mutex<mpsc::Receiver<()>>);
 
     impl Decide for LightFirst {
-        fn answer(&self, _: Endpoint, body: &[u8]) -> Step {
+        fn answer(&self, _: Endpoint, body: &[u8], _: &mut RequestSpan) -> Step {
             let in_order = if body.len() > HEAVY {
                 self.1.lock().unwrap().recv_timeout(Duration::from_secs(30)).is_ok()
             } else {
@@ -321,7 +353,7 @@ mod tests {
         let (decided, light) = mpsc::channel();
         let decide = Arc::new(LightFirst(decided, Mutex::new(light)));
         let (limits, bound) = (Limits::default(), Duration::from_secs(1));
-        let router = Router::new(decide, limits, bound, Arc::default(), Arc::default());
+        let router = Router::new(decide, limits, bound, Arc::default(), Arc::default(), None);
         let router = Arc::new(router);
         let bodies = [HEAVY + 1, 1].map(|length| " ".repeat(length).leak());
         let handled = bodies.map(|body| {

@@ -1,5 +1,7 @@
 //! The engine behind the endpoints: a body in, an answer, a log event and counts out.
 
+mod verdict;
+
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Instant;
@@ -11,14 +13,15 @@ use super::Step;
 use super::announce::{Announce, Occurrence};
 use super::live::{Live, LiveReading, Unread};
 use super::metrics::{self, Metrics};
+use super::traces::RequestSpan;
 use crate::admission::{
-    Admission, PolicyReview, answer_broken, answer_mutation, answer_policy, answer_unknown_mode,
-    answer_validation, decode, review_override, review_policy, uid_of,
+    Admission, PolicyReview, answer_broken, decode, review_override, review_policy, uid_of,
 };
 use crate::cluster::{ClusterState, Question, Reading};
 use crate::domain::gate_override;
-use crate::engine::{Decision, Mode, Mutation, evaluate, mutate};
-use crate::policy::{Effect, Finding, Policies, Policy};
+use crate::engine::{Decision, Mode, evaluate, mutate};
+use crate::policy::{Effect, Policies, Policy};
+pub(super) use verdict::Verdict;
 
 /// What a webhook configuration calls. The mode is in the path, so that the server needs no look-up of
 /// the namespace.
@@ -125,28 +128,6 @@ pub type SharedPolicies = Arc<ArcSwap<Policies>>;
 /// The cluster's state, filled by watchers and read by decisions.
 pub type SharedState = Arc<RwLock<ClusterState>>;
 
-/// What came of a request, for its log event.
-struct Verdict {
-    body: Result<Vec<u8>, serde_json::Error>,
-    outcome: &'static str,
-    denied: String,
-    warned: String,
-    /// Overrides that let it through, as `Kind/name`.
-    overrides: String,
-}
-
-impl Verdict {
-    fn of_unknown_mode(admission: &Admission<'_>) -> Self {
-        Self {
-            body: answer_unknown_mode(admission),
-            outcome: "allowed",
-            denied: String::new(),
-            warned: String::new(),
-            overrides: String::new(),
-        }
-    }
-}
-
 impl Webhook {
     /// A webhook with this policy that counts its findings in these metrics.
     pub fn new(policy: Policy, cluster: Cluster, metrics: Arc<Metrics>) -> Self {
@@ -161,8 +142,8 @@ impl Webhook {
 
     /// Answers one review, or says what must be asked first. A body without a uid is answered with 400, everything
     /// else with a review: a panic too, which refuses where findings would.
-    pub fn answer(&self, endpoint: Endpoint, body: &[u8]) -> Step {
-        self.contained(endpoint, body, || self.review(endpoint, body, None))
+    pub fn answer(&self, endpoint: Endpoint, body: &[u8], span: &mut RequestSpan) -> Step {
+        self.contained(endpoint, body, span, |span| self.review(endpoint, body, None, span))
     }
 
     /// Asks the cluster, at most for as long as [`Live`] takes.
@@ -179,18 +160,26 @@ impl Webhook {
         endpoint: Endpoint,
         body: &[u8],
         told: Result<Reading, Unread>,
+        span: &mut RequestSpan,
     ) -> Answer {
-        match self.contained(endpoint, body, || self.review(endpoint, body, Some(told))) {
+        let review = |span: &mut RequestSpan| self.review(endpoint, body, Some(told), span);
+        match self.contained(endpoint, body, span, review) {
             Step::Answer(answer) => answer,
             // The engine asks only once; if it did again, that would be a defect.
-            Step::Ask(_) => self.broken(endpoint, body),
+            Step::Ask(_) => self.broken(endpoint, body, span),
         }
     }
 
     /// Contains a panic: nothing is shared but the policy and the state, which are only read.
-    fn contained(&self, endpoint: Endpoint, body: &[u8], review: impl FnOnce() -> Step) -> Step {
-        catch_unwind(AssertUnwindSafe(review))
-            .unwrap_or_else(|_| self.broken(endpoint, body).into())
+    fn contained(
+        &self,
+        endpoint: Endpoint,
+        body: &[u8],
+        span: &mut RequestSpan,
+        review: impl FnOnce(&mut RequestSpan) -> Step,
+    ) -> Step {
+        catch_unwind(AssertUnwindSafe(|| review(span)))
+            .unwrap_or_else(|_| self.broken(endpoint, body, span).into())
     }
 
     fn review(
@@ -198,6 +187,7 @@ impl Webhook {
         endpoint: Endpoint,
         body: &[u8],
         told: Option<Result<Reading, Unread>>,
+        span: &mut RequestSpan,
     ) -> Step {
         let started = Instant::now();
         let mut admission = match decode(body) {
@@ -212,11 +202,11 @@ impl Webhook {
         let policy = policies.of(&admission.namespace);
         admission.detect(&policy.detection);
         let verdict = if endpoint == Endpoint::ValidatePolicy {
-            configured(&admission, &self.examine(&admission, policy))
+            Verdict::of_configuration(&admission, &self.examine(&admission, policy))
         } else if endpoint == Endpoint::UnknownMode {
             Verdict::of_unknown_mode(&admission)
         } else if endpoint.mutates() {
-            mutated(&admission, &mutate(&admission, policy, endpoint.mode()))
+            Verdict::of_mutation(&admission, &mutate(&admission, policy, endpoint.mode()))
         } else {
             let mut decision = self.evaluate(endpoint, &admission, policy, told);
             if let Some(question) = decision.question.take()
@@ -227,7 +217,8 @@ impl Webhook {
             self.announce(endpoint, &admission, policy, &decision);
             self.validated(endpoint, &admission, policy, &decision)
         };
-        log(endpoint, &admission, &verdict, started);
+        span.decided(&admission, &verdict);
+        log(endpoint, &admission, &verdict, span, started);
         Answer::review(verdict.body).into()
     }
 
@@ -263,12 +254,19 @@ impl Webhook {
     }
 
     /// The answer after a panic. Mutation fails open: what it did not do, validation reports.
-    fn broken(&self, endpoint: Endpoint, body: &[u8]) -> Answer {
+    fn broken(&self, endpoint: Endpoint, body: &[u8], span: &mut RequestSpan) -> Answer {
         self.metrics.panicked();
         let Some(uid) = uid_of(body) else {
             return Answer::text(400, "the body is no AdmissionReview with a uid");
         };
-        tracing::error!(uid, endpoint = endpoint.path(), verdict = "broken", "decision");
+        span.broken(&uid);
+        tracing::error!(
+            uid,
+            endpoint = endpoint.path(),
+            verdict = "broken",
+            trace_id = span.trace_id().map(tracing::field::display),
+            "decision"
+        );
         Answer::review(answer_broken(&uid, endpoint == Endpoint::ValidateEnforce))
     }
 
@@ -280,13 +278,7 @@ impl Webhook {
         decision: &Decision,
     ) -> Verdict {
         self.count(endpoint, admission, decision);
-        Verdict {
-            body: answer_validation(admission, decision, policy),
-            outcome: if decision.is_allowed() { "allowed" } else { "denied" },
-            denied: codes(decision.denials()),
-            warned: codes(decision.warnings()),
-            overrides: decision.overrides_named(),
-        }
+        Verdict::of_validation(admission, policy, decision)
     }
 
     /// Tells the cluster what nobody may have read.
@@ -359,39 +351,14 @@ impl Answer {
     }
 }
 
-fn mutated(admission: &Admission<'_>, mutation: &Mutation) -> Verdict {
-    Verdict {
-        body: answer_mutation(admission, mutation),
-        outcome: if mutation.patch.0.is_empty() { "unchanged" } else { "patched" },
-        denied: String::new(),
-        warned: String::new(),
-        overrides: String::new(),
-    }
-}
-
-fn configured(admission: &Admission<'_>, review: &PolicyReview) -> Verdict {
-    let paths: Vec<&str> = review.errors.iter().map(|error| error.path.as_str()).collect();
-    Verdict {
-        body: answer_policy(admission, review),
-        outcome: if paths.is_empty() { "allowed" } else { "denied" },
-        denied: paths.join(","),
-        warned: String::new(),
-        overrides: String::new(),
-    }
-}
-
-fn codes<'f>(findings: impl Iterator<Item = &'f Finding>) -> String {
-    findings.map(Finding::code).fold(String::new(), |mut codes, code| {
-        if !codes.is_empty() {
-            codes.push(',');
-        }
-        codes.push_str(code);
-        codes
-    })
-}
-
 /// One event per decision: what was asked by whom and how it ended, nothing of what the object holds.
-fn log(endpoint: Endpoint, admission: &Admission<'_>, verdict: &Verdict, started: Instant) {
+fn log(
+    endpoint: Endpoint,
+    admission: &Admission<'_>,
+    verdict: &Verdict,
+    span: &RequestSpan,
+    started: Instant,
+) {
     tracing::info!(
         uid = &*admission.uid,
         endpoint = endpoint.path(),
@@ -406,6 +373,7 @@ fn log(endpoint: Endpoint, admission: &Admission<'_>, verdict: &Verdict, started
         warned = verdict.warned,
         overrides = verdict.overrides,
         micros = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX),
+        trace_id = span.trace_id().map(tracing::field::display),
         "decision"
     );
 }
@@ -425,7 +393,11 @@ mod tests {
             "request": {"uid": "u-1", "operation": "CREATE"},
         });
         for endpoint in Endpoint::ALL {
-            let answer = webhook.broken(endpoint, review.to_string().as_bytes());
+            let answer = webhook.broken(
+                endpoint,
+                review.to_string().as_bytes(),
+                &mut RequestSpan::default(),
+            );
             let body: Value = serde_json::from_slice(&answer.body).unwrap();
             assert_eq!((answer.status, &body["response"]["uid"]), (200, &json!("u-1")));
             let refused = endpoint == Endpoint::ValidateEnforce;
@@ -433,7 +405,10 @@ mod tests {
             let said = body["response"].to_string();
             assert!(said.contains("not your fault"), "{endpoint:?}: {said}");
         }
-        assert_eq!(webhook.broken(Endpoint::Mutate, b"{}").status, 400);
+        assert_eq!(
+            webhook.broken(Endpoint::Mutate, b"{}", &mut RequestSpan::default()).status,
+            400
+        );
         assert!(webhook.metrics.encode().unwrap().contains("wavegate_panics_total 7"));
     }
 
@@ -454,7 +429,11 @@ mod tests {
                 },
             },
         });
-        let step = webhook.answer(Endpoint::ValidateEnforce, review.to_string().as_bytes());
+        let step = webhook.answer(
+            Endpoint::ValidateEnforce,
+            review.to_string().as_bytes(),
+            &mut RequestSpan::default(),
+        );
         let Step::Answer(answer) = step else { panic!("a question") };
         assert!(!String::from_utf8_lossy(&answer.body).contains("WG307"));
     }

@@ -105,7 +105,50 @@ fn the_program_understands_the_arguments_that_the_chart_gives() {
         let mut serve = Command::new(env!("CARGO_BIN_EXE_wavegate"));
         let serve = serve.env("WAVEGATE_STANDALONE", "true").args(&args).output().unwrap();
         let told = String::from_utf8_lossy(&serve.stderr);
-        assert!(told.contains("/tls/tls.crt") && !told.contains("Usage"), "{args:?}: {told}");
+        let file = if files.is_empty() { "/tls/tls.crt" } else { "/traces-ca/ca.crt" };
+        assert!(told.contains(file) && !told.contains("Usage"), "{args:?}: {told}");
+    }
+}
+
+/// Nothing of it where nobody asks; else the arguments, and a way out to the collector's port and to no other.
+#[test]
+fn traces_come_with_their_arguments_and_the_collectors_port() {
+    let cases: [(&[&str], &[&str], Option<u16>); 4] = [
+        (&[], &[], None),
+        (
+            &["traces.endpoint=http://collector.observability:4318"],
+            &["--otlp-endpoint=http://collector.observability:4318", "--otlp-sample-ratio=0"],
+            Some(4318),
+        ),
+        (
+            &["traces.endpoint=http://collector/otlp", "traces.sampleRatio=0.01"],
+            &["--otlp-endpoint=http://collector/otlp", "--otlp-sample-ratio=0.01"],
+            Some(80),
+        ),
+        (
+            &["traces.endpoint=https://collector", "traces.ca.configMapName=collector-ca"],
+            &[
+                "--otlp-endpoint=https://collector",
+                "--otlp-sample-ratio=0",
+                "--otlp-ca=/traces-ca/ca.crt",
+            ],
+            Some(443),
+        ),
+    ];
+    for (values, arguments, port) in cases {
+        let rendered = objects(&template(values).ok());
+        let pod = &only(&rendered, "Deployment")["spec"]["template"]["spec"];
+        let args = pod["containers"][0]["args"].as_array().unwrap();
+        let args: Vec<_> = args.iter().filter_map(Value::as_str).collect();
+        let given: Vec<_> = args.into_iter().filter(|arg| arg.starts_with("--otlp")).collect();
+        assert_eq!(given, arguments);
+        let egress = only(&rendered, "NetworkPolicy")["spec"]["egress"].as_array().unwrap();
+        // Names, the API server, and the collector.
+        let ways: Vec<_> = egress.iter().skip(2).map(|way| &way["ports"]).collect();
+        let wanted = port.map(|port| json!([{"port": port}]));
+        assert_eq!(ways, wanted.iter().collect::<Vec<_>>(), "{values:?}");
+        let mounted = arguments.iter().any(|argument| argument.starts_with("--otlp-ca"));
+        assert_eq!(pod["volumes"].is_array(), mounted, "{values:?}");
     }
 }
 

@@ -11,7 +11,7 @@ fn helm_finds_nothing_to_complain_about() {
 }
 
 /// A value, and what Helm says of it. Each of them would otherwise be a setting that is silently not in force.
-const WRONG: [(&str, &str); 27] = [
+const WRONG: [(&str, &str); 31] = [
     ("replicas=3", "additional properties 'replicas' not allowed"),
     ("server.replica=3", "at '/server'"),
     ("server.replicas=0", "at '/server/replicas'"),
@@ -38,6 +38,10 @@ const WRONG: [(&str, &str); 27] = [
     ("networkPolicy.apiServerPorts={0}", "at '/networkPolicy/apiServerPorts/0'"),
     ("networkPolicy.metricsFrom[0].namespace=monitoring", "at '/networkPolicy/metricsFrom/0'"),
     ("crds.keep=false", "at '/crds'"),
+    ("traces.endpoint=collector:4318", "at '/traces/endpoint'"),
+    ("traces.endpoint=http://me:secret@collector", "at '/traces/endpoint'"),
+    ("traces.sampleRatio=1.5", "at '/traces/sampleRatio'"),
+    ("traces.sampleRate=1", "at '/traces'"),
     ("monitoring.serviceMonitor.interval=often", "at '/monitoring/serviceMonitor/interval'"),
 ];
 
@@ -51,7 +55,7 @@ fn a_wrong_value_is_refused_by_name() {
 }
 
 /// Values that contradict each other, and the value that the message names first.
-const CONTRADICTIONS: [(&[&str], &str); 7] = [
+const CONTRADICTIONS: [(&[&str], &str); 9] = [
     (&["pinnedNamespaces={shop,kube-system}"], "pinnedNamespaces: kube-system"),
     (&["pinnedNamespaces={wavegate}"], "pinnedNamespaces: wavegate"),
     (&["argocd.namespaces={gitops}", "pinnedNamespaces={gitops}"], "pinnedNamespaces: gitops"),
@@ -59,6 +63,8 @@ const CONTRADICTIONS: [(&[&str], &str); 7] = [
     (&["certificates.source=secret"], "webhook.caBundle"),
     (&["webhook.caBundle=Q0E="], "webhook.caBundle: belongs to certificates.source: secret"),
     (&["server.enabled=false"], "webhook.url"),
+    (&["traces.endpoint=https://collector"], "traces.ca.configMapName"),
+    (&["traces.ca.configMapName=ca"], "traces.ca.configMapName: belongs to a traces.endpoint"),
 ];
 
 #[test]

@@ -13,6 +13,10 @@
 #[path = "../cluster/cluster.rs"]
 mod cluster;
 
+#[path = "../server/collector.rs"]
+#[allow(dead_code, reason = "the tests of the server use the rest")]
+mod collector;
+
 mod alone;
 mod by_one_label;
 mod callers;
@@ -33,4 +37,5 @@ mod ratchet;
 mod recipe;
 mod records;
 mod threats;
+mod traces;
 mod why;

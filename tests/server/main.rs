@@ -10,6 +10,7 @@
 mod certificates;
 #[allow(dead_code, reason = "the benchmark uses the rest")]
 mod client;
+mod collector;
 mod connections;
 mod limits;
 mod program;
@@ -17,3 +18,4 @@ mod refusals;
 mod reviews;
 mod rig;
 mod shutdown;
+mod traces;

@@ -11,22 +11,22 @@ use std::{fs, thread};
 
 use serde_json::Value;
 
-use crate::client::{LoadClient, trusting};
+use crate::client::{Connection, LoadClient, Reply, trusting};
 
 const BOUND: Duration = Duration::from_secs(20);
 
-fn wavegate(arguments: &[&str]) -> Command {
+pub(crate) fn wavegate(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_wavegate"));
     command.args(arguments).env_clear().stdin(Stdio::null());
     command
 }
 
-fn certs(directory: &Path, more: &[&str]) -> Output {
+pub(crate) fn certs(directory: &Path, more: &[&str]) -> Output {
     let mut command = wavegate(&["certs", "--dns", "wavegate.wavegate.svc", "--ip", "127.0.0.1"]);
     command.args(more).arg("--directory").arg(directory).output().expect("wavegate runs")
 }
 
-struct Serving {
+pub(crate) struct Serving {
     process: Child,
     listen: SocketAddr,
     health: SocketAddr,
@@ -39,9 +39,20 @@ impl Serving {
     }
 
     fn start_with(directory: &Path, drain: &str, more: &[&str]) -> Self {
+        Self::start_in(directory, drain, more, &[])
+    }
+
+    /// In this environment.
+    pub(crate) fn start_in(
+        directory: &Path,
+        drain: &str,
+        more: &[&str],
+        environment: &[(&str, &str)],
+    ) -> Self {
         let mut command =
             wavegate(&["serve", "--listen", "127.0.0.1:0", "--health-listen", "127.0.0.1:0"]);
         command.args(["--standalone", "--drain-delay", drain]).args(more);
+        command.envs(environment.iter().copied());
         command.arg("--tls-cert").arg(directory.join("tls.crt"));
         command.arg("--tls-key").arg(directory.join("tls.key"));
         let mut process = command.stdout(Stdio::piped()).spawn().expect("wavegate runs");
@@ -56,7 +67,7 @@ impl Serving {
         Self { process, listen: address("listen"), health: address("health"), log }
     }
 
-    fn get(&self, path: &str) -> String {
+    pub(crate) fn get(&self, path: &str) -> String {
         let mut answer = String::new();
         if let Ok(mut stream) = TcpStream::connect(self.health) {
             let _ = write!(stream, "GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
@@ -65,12 +76,41 @@ impl Serving {
         answer
     }
 
-    fn until_ready(&self) {
+    pub(crate) fn until_ready(&self) {
+        self.until(|serving| serving.get("/readyz").starts_with("HTTP/1.1 200"));
+    }
+
+    pub(crate) fn until(&self, condition: impl Fn(&Self) -> bool) {
         let deadline = Instant::now() + BOUND;
-        while !self.get("/readyz").starts_with("HTTP/1.1 200") {
-            assert!(Instant::now() < deadline, "not ready: {}", self.get("/readyz"));
+        while !condition(self) {
+            let (ready, metrics) = (self.get("/readyz"), self.get("/metrics"));
+            assert!(Instant::now() < deadline, "{ready}\n{metrics}");
             thread::sleep(Duration::from_millis(20));
         }
+    }
+
+    pub(crate) fn id(&self) -> u32 {
+        self.process.id()
+    }
+
+    /// One request on a connection of its own.
+    pub(crate) async fn ask(&self, directory: &Path, request: &[u8]) -> Reply {
+        let ca = fs::read_to_string(directory.join("ca.crt")).expect("a CA");
+        let tls = trusting(&[&ca]);
+        let connection = Connection::open(self.listen, "wavegate.wavegate.svc", &tls);
+        let mut connection = connection.await.expect("a connection");
+        connection.send(request).await.expect("sent");
+        connection.reply().await.expect("an answer")
+    }
+
+    /// Ends it in order; returns what it logged since it was started.
+    pub(crate) fn end(mut self) -> Vec<Value> {
+        self.terminate();
+        let mut log = String::new();
+        self.log.read_to_string(&mut log).expect("its log");
+        let status = self.process.wait().expect("it ends");
+        assert!(status.success(), "{status}: {log}");
+        log.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect()
     }
 
     fn terminate(&self) {

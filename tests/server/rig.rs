@@ -12,10 +12,11 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 use wavegate::certs::{Issued, Validity, issue};
+use wavegate::server::traces::{Collector, Traces};
 use wavegate::server::webhook::{Answer, ContentType, Endpoint};
 use wavegate::server::{
-    Decide, Drain, Limits, Metrics, Readiness, ServeError, ServerConfig, Step, Timeouts, TlsSource,
-    listen, run,
+    Decide, Drain, Limits, Metrics, Readiness, RequestSpan, ServeError, ServerConfig, Step,
+    Timeouts, TlsSource, listen, run,
 };
 
 use crate::client::{Connection, Reply, post, trusting};
@@ -27,7 +28,7 @@ pub(crate) const NAME: &str = "wavegate.wavegate.svc";
 pub(crate) struct Scripted<F>(pub(crate) F);
 
 impl<F: Fn(Endpoint, &[u8]) -> Answer + Send + Sync + 'static> Decide for Scripted<F> {
-    fn answer(&self, endpoint: Endpoint, body: &[u8]) -> Step {
+    fn answer(&self, endpoint: Endpoint, body: &[u8], _: &mut RequestSpan) -> Step {
         (self.0)(endpoint, body).into()
     }
 }
@@ -45,6 +46,7 @@ pub(crate) struct Setting {
     pub(crate) timeouts: Timeouts,
     pub(crate) drain: Drain,
     pub(crate) tls: Option<TlsSource>,
+    pub(crate) collector: Option<Collector>,
 }
 
 /// Long enough for any step on a busy machine, short enough to fail a test that hangs.
@@ -57,6 +59,7 @@ pub(crate) struct Server {
     pub(crate) readiness: Arc<Readiness>,
     /// The certificates, where the setting brought none.
     pub(crate) issued: Issued,
+    traces: Option<Traces>,
     shutdown: Option<oneshot::Sender<()>>,
     task: JoinHandle<Result<(), ServeError>>,
     _files: tempfile::TempDir,
@@ -99,6 +102,9 @@ impl Server {
         let (address, health_address) =
             (webhook.local_addr().expect("bound"), health.local_addr().expect("bound"));
         let (metrics, readiness) = (Arc::new(Metrics::new()), Arc::new(Readiness::new()));
+        let traces = setting
+            .collector
+            .map(|collector| Traces::start(&collector, &metrics).expect("settings that can be"));
         let config = ServerConfig {
             webhook,
             health,
@@ -108,6 +114,7 @@ impl Server {
             drain: setting.drain,
             metrics: Arc::clone(&metrics),
             readiness: Arc::clone(&readiness),
+            traces: traces.clone(),
         };
         let (shutdown, told) = oneshot::channel();
         let told = async {
@@ -126,6 +133,7 @@ impl Server {
             metrics,
             readiness,
             issued,
+            traces,
             shutdown: Some(shutdown),
             task,
             _files: files,
@@ -176,6 +184,11 @@ impl Server {
     /// Sends the shutdown signal.
     pub(crate) fn signal(&mut self) {
         self.shutdown.take().expect("one signal").send(()).expect("a running server");
+    }
+
+    /// Delivers the spans of what was asked so far, and no later ones.
+    pub(crate) async fn stop_traces(&self) {
+        self.traces.as_ref().expect("a collector").stop().await;
     }
 
     /// Drops the server's future.

@@ -82,4 +82,20 @@ matchExpressions:
 {{- if and (not .Values.server.enabled) (not .Values.webhook.url) -}}
 {{- fail "webhook.url: say where wavegate serves, since server.enabled is false" -}}
 {{- end -}}
+{{- if and (hasPrefix "https:" .Values.traces.endpoint) (not .Values.traces.ca.configMapName) -}}
+{{- fail "traces.ca.configMapName: name the ConfigMap with the collector's CA, since wavegate's image has none to trust" -}}
+{{- end -}}
+{{- if and .Values.traces.ca.configMapName (not (hasPrefix "https:" .Values.traces.endpoint)) -}}
+{{- fail "traces.ca.configMapName: belongs to a traces.endpoint with https" -}}
+{{- end -}}
+{{- end }}
+
+{{/* The port of the collector of traces. */}}
+{{- define "wavegate.tracesPort" -}}
+{{- $url := urlParse .Values.traces.endpoint -}}
+{{- if regexMatch ":[0-9]+$" $url.host -}}
+{{- regexFind "[0-9]+$" $url.host -}}
+{{- else -}}
+{{- ternary 443 80 (eq $url.scheme "https") -}}
+{{- end -}}
 {{- end }}

@@ -154,7 +154,7 @@ impl RefusalReason {
         Self::Panic,
     ];
 
-    const fn label(self) -> &'static str {
+    pub(in crate::server) const fn label(self) -> &'static str {
         match self {
             Self::NotFound => "not_found",
             Self::MethodNotAllowed => "method_not_allowed",
