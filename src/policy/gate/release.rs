@@ -75,11 +75,11 @@ impl Release<'_> {
         let (Some(image), Some(migrated)) = (&self.image, &migration.image) else {
             return Match::Different;
         };
-        if policy.is_floating(image) || policy.is_floating(migrated) {
-            return Match::Different;
-        }
         let names = &policy.names;
-        compare_images(&names.original(image), &names.original(migrated), image_id)
+        let found = compare_images(&names.original(image), &names.original(migrated), image_id);
+        // Most attempts are of other releases, whatever their tags mean, so that is seen to first.
+        let moves = || policy.is_floating(image) || policy.is_floating(migrated);
+        if found != Match::Different && moves() { Match::Different } else { found }
     }
 }
 

@@ -215,19 +215,25 @@ impl<'s, 'w> Gate<'s, 'w> {
         let mut missing: Vec<&'s Attempt> = Vec::new();
         let attests = self.evidence.attests(Which::Of(release, self.policy));
         for old in running {
-            let newer = self.position(release) > self.position(old);
-            for sighting in self.evidence.attempts().iter().rev().filter(|_| newer) {
+            if self.position(release) <= self.position(old) {
+                continue;
+            }
+            for sighting in self.evidence.attempts().iter().rev() {
                 let attempt = sighting.attempt();
-                let expands =
-                    attempt.phase == MigrationPhase::Expand && self.evidence.binds(attempt);
-                let of_old = self.compare(old, attempt) == Match::Same;
-                let attempted = self.evidence.attempts().iter().any(|s| {
-                    s.attempt().migration == attempt.migration
-                        && self.compare(release, s.attempt()) == Match::Same
-                });
-                let attested = attests.iter().any(|one| one.names(&attempt.migration));
-                let known = missing.iter().any(|known| known.migration == attempt.migration);
-                if expands && of_old && !attempted && !attested && !known {
+                let same = |other: &Attempt| other.migration == attempt.migration;
+                // What rules most of them out comes first: this looks at every pair of attempts.
+                if self.compare(old, attempt) == Match::Same
+                    && attempt.phase == MigrationPhase::Expand
+                    && self.evidence.binds(attempt)
+                    && !missing.iter().any(|known| same(known))
+                    && !attests.iter().any(|one| one.names(&attempt.migration))
+                    && !self
+                        .evidence
+                        .attempts()
+                        .iter()
+                        .map(|s| s.attempt())
+                        .any(|other| same(other) && self.compare(release, other) == Match::Same)
+                {
                     missing.push(attempt);
                 }
             }
