@@ -49,23 +49,59 @@ pub struct Pair<'s> {
     pub attempted: bool,
 }
 
-/// Whether a migration gates a workload, and surely enough for a rule to deny.
-pub fn is_sure(migration: &MigrationFacts, workload: &WorkloadFacts, names: &ImageNames) -> bool {
-    pair(migration, workload, names).is_some_and(|reason| reason.is_sure())
+/// By what a migration and a workload belong together; [`PairReason`] has the words for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tie {
+    /// The explicit app.
+    App,
+    /// The image repository.
+    Repository,
+    /// The same tag within one application.
+    SameTag,
 }
 
-/// Decides whether a migration gates a workload, by the first of three ties that holds: the explicit app,
-/// the image repository, the same tag within one application. Different explicit apps never pair.
+impl Tie {
+    /// Whether it is sure enough for a rule to deny.
+    pub fn is_sure(self) -> bool {
+        self != Self::SameTag
+    }
+
+    fn reason(self, migration: &MigrationFacts) -> Option<PairReason> {
+        let image = migration.image.as_ref();
+        match self {
+            Self::App => migration.ties.app.clone().map(PairReason::App),
+            Self::Repository => image.map(|it| PairReason::Repository(it.repository().to_owned())),
+            Self::SameTag => image.map(|it| PairReason::SameTag(it.tag_or_latest().to_owned())),
+        }
+    }
+}
+
+/// Whether a migration gates a workload, and surely enough for a rule to deny.
+pub fn is_sure(migration: &MigrationFacts, workload: &WorkloadFacts, names: &ImageNames) -> bool {
+    tie(migration, workload, names).is_some_and(Tie::is_sure)
+}
+
+/// Decides whether a migration gates a workload, and says why.
 pub fn pair(
     migration: &MigrationFacts,
     workload: &WorkloadFacts,
     names: &ImageNames,
 ) -> Option<PairReason> {
+    tie(migration, workload, names)?.reason(migration)
+}
+
+/// Decides whether a migration gates a workload, by the first of three ties that holds: the explicit app,
+/// the image repository, the same tag within one application. Different explicit apps never pair.
+pub fn tie(
+    migration: &MigrationFacts,
+    workload: &WorkloadFacts,
+    names: &ImageNames,
+) -> Option<Tie> {
     if migration.key.namespace != workload.key.namespace {
         return None;
     }
     if let (Some(left), Some(right)) = (&migration.ties.app, &workload.ties.app) {
-        return (left == right).then(|| PairReason::App(left.clone()));
+        return (left == right).then_some(Tie::App);
     }
     let scope = shared_scope(&migration.ties, &workload.ties);
     let image = migration.image.as_ref()?;
@@ -73,14 +109,14 @@ pub fn pair(
         return None;
     }
     if workload.images.iter().any(|other| names.same_repository(other, image)) {
-        return Some(PairReason::Repository(image.repository().to_owned()));
+        return Some(Tie::Repository);
     }
     let same_tag = |other: &ImageRef| {
         other.digest().is_none() && image.digest().is_none() && other.tag() == image.tag()
     };
     let likely =
-        scope == Scope::Same && !names.is_floating(image) && workload.images.iter().any(same_tag);
-    likely.then(|| PairReason::SameTag(image.tag_or_latest().to_owned()))
+        scope == Scope::Same && workload.images.iter().any(same_tag) && !names.is_floating(image);
+    likely.then_some(Tie::SameTag)
 }
 
 /// Whether two migrations are of one app: what a second Job needs to be another attempt or another migration of it.
@@ -106,19 +142,17 @@ pub fn pairs_of<'s>(
         let reason = pair(migration, workload, names)?;
         Some(Pair { migration, reason, attempted })
     };
-    let mut pairs: Vec<Pair<'s>> =
-        state.migrations().iter().filter_map(|m| pair(m, false)).collect();
-    let mut attempts: Vec<(&Attempt, Pair<'s>)> = Vec::new();
+    let mut newest: Vec<&'s Attempt> = Vec::new();
     for sighting in state.attempts().tied_to(workload, names) {
         let attempt = sighting.attempt();
-        if let Some(found) = pair(&attempt.facts, true) {
+        if tie(&attempt.facts, workload, names).is_some() {
             // The newest attempt of a migration speaks for it.
-            attempts.retain(|(older, _)| older.migration != attempt.migration);
-            attempts.push((attempt, found));
+            newest.retain(|older| older.migration != attempt.migration);
+            newest.push(attempt);
         }
     }
-    pairs.extend(attempts.into_iter().map(|(_, found)| found));
-    pairs
+    let planned = state.migrations().iter().filter_map(|migration| pair(migration, false));
+    planned.chain(newest.iter().filter_map(|attempt| pair(&attempt.facts, true))).collect()
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -192,10 +192,10 @@ fn paired<'f, 's>(
     for side in sides {
         for sighting in state.attempts().tied_to(side, &policy.names) {
             let facts = &sighting.attempt().facts;
-            let Some(reason) = pairing::pair(facts, side, &policy.names) else {
+            let Some(tie) = pairing::tie(facts, side, &policy.names) else {
                 continue;
             };
-            let sure = reason.is_sure();
+            let sure = tie.is_sure();
             let uid = &sighting.attempt().uid;
             match found.iter_mut().find(|(known, _)| known.attempt().uid == *uid) {
                 Some((_, known)) => *known |= sure,

@@ -130,9 +130,7 @@ fn judged_by(
     };
     let workload =
         WorkloadFacts { key, ties, images: image.cloned().into_iter().collect(), floor: None };
-    let belongs = |sighting: &Sighting| {
-        let reason = pairing::pair(&sighting.attempt().facts, &workload, names);
-        reason.is_some_and(|reason| reason.is_sure())
-    };
+    let belongs =
+        |sighting: &Sighting| pairing::is_sure(&sighting.attempt().facts, &workload, names);
     attempts.iter().enumerate().filter(|(_, s)| belongs(s)).map(|(at, _)| at).collect()
 }
