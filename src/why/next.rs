@@ -185,18 +185,20 @@ impl Situation<'_, '_> {
     }
 
     fn bypass_of(&self, judgement: &Judgement<'_>) -> String {
-        let Target { kind, name } = self.target;
         let field = judgement.path.rsplit('.').next();
         let names = if field == Some("image") { "image" } else { "release" };
-        // Between the shell's single quotes.
-        let release = json!(judgement.release).to_string().replace('\'', "\\u0027");
+        // Between the shell's single quotes; a name such as `123` or `null` is no text in YAML.
+        let text = |text: &str| json!(text).to_string().replace('\'', "\\u0027");
+        let Target { kind, name } = self.target;
+        let prefix = text(&format!("{name}-"));
+        let (release, name) = (text(&judgement.release), text(name));
         let until = self.now + BYPASSED.min(self.longest_bypass);
         let until = until.strftime("%Y-%m-%dT%H:%M:%SZ");
         format!(
-            "echo '\n\
+            "printf %s '\n\
              apiVersion: wavegate.dev/v1alpha1\n\
              kind: GateOverride\n\
-             metadata: {{generateName: {name}-}}\n\
+             metadata: {{generateName: {prefix}}}\n\
              spec:\n  \
                kind: Bypass\n  \
                workload: {{kind: {}, name: {name}}}\n  \

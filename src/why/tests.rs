@@ -117,13 +117,13 @@ fn the_last_step_is_an_override_that_lacks_its_reason_alone() {
     };
     let override_of = |release: &str| {
         let lines = [
-            "echo '",
+            "printf %s '",
             "apiVersion: wavegate.dev/v1alpha1",
             "kind: GateOverride",
-            "metadata: {generateName: shop-api-}",
+            r#"metadata: {generateName: "shop-api-"}"#,
             "spec:",
             "  kind: Bypass",
-            "  workload: {kind: Deployment, name: shop-api}",
+            r#"  workload: {kind: Deployment, name: "shop-api"}"#,
             release,
             r#"  reason: """#,
             r#"  expiresAt: "2027-01-15T09:16:40Z""#,

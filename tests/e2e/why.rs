@@ -76,7 +76,8 @@ fn a_held_rollout_is_explained_as_the_webhook_holds_it() {
         ],
     );
     let steps = v2.stdout.split("NEXT").nth(1).expect("steps");
-    let created = steps.split("echo '").nth(1).and_then(|text| text.split("' | kubectl").next());
+    let created =
+        steps.split("printf %s '").nth(1).and_then(|text| text.split("' | kubectl").next());
     let created = created.expect("an override, indented as it is printed");
     let create = ["create", "--dry-run=server", "--filename=-"];
     let without = namespace.kubectl().args(create).stdin(created.to_owned()).run();
