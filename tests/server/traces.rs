@@ -350,7 +350,7 @@ fn settings_of_traces_that_cannot_be_are_refused_by_name() {
     let https = format!("https://{nowhere}");
     for (arguments, told) in [
         (&["--otlp-endpoint", "collector:4318"][..], "a URL such as http://collector:4318"),
-        (&["--otlp-endpoint", "http://a:b@collector"], "OTEL_EXPORTER_OTLP_HEADERS"),
+        (&["--otlp-endpoint", "http://me:hunter2@collector"], "OTEL_EXPORTER_OTLP_HEADERS"),
         (&["--otlp-sample-ratio", "10%"], "no number from 0 to 1"),
         (&["--otlp-endpoint", &https, "--otlp-ca", "/no/such.crt"], "/no/such.crt cannot be read"),
         (&["--otlp-endpoint", &https, "--otlp-ca", "Cargo.toml"], "Cargo.toml holds no cert"),
@@ -361,5 +361,21 @@ fn settings_of_traces_that_cannot_be_are_refused_by_name() {
         assert_eq!(output.status.code(), Some(2), "{output:?}");
         let stderr = String::from_utf8_lossy(&output.stderr);
         assert!(stderr.contains(told), "{told}: {stderr}");
+        assert!(!stderr.contains("hunter2"), "{stderr}");
     }
+}
+
+/// By OpenTelemetry's specification; a platform may set them so for everyone.
+#[tokio::test]
+async fn empty_variables_ask_for_no_traces() {
+    let directory = tempfile::tempdir().expect("a directory");
+    assert!(certs(directory.path(), &[]).status.success());
+    let variables = [
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", ""),
+        ("OTEL_EXPORTER_OTLP_CERTIFICATE", ""),
+        ("WAVEGATE_OTLP_SAMPLE_RATIO", ""),
+    ];
+    let serving = Serving::start_in(directory.path(), "0s", &[], &variables);
+    serving.until_ready();
+    assert_eq!(exporters(serving.id()), 0);
 }
