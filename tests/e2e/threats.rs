@@ -78,7 +78,8 @@ fn a_job_that_is_being_deleted_becomes_no_evidence() {
     end_deletion(&namespace, "job/report");
 }
 
-/// Threat 2, costly payloads: what the API server takes at all is answered long before it gives up, in one short line.
+/// Threat 2, costly payloads: an object with as many faults as containers is answered in time, in one short line. That
+/// nobody waits for one whose commands take longer to read is tested where requests are routed.
 #[test]
 fn an_object_with_a_thousand_faults_is_answered_in_time_and_in_short() {
     let namespace = enforcing("threats::costly");
