@@ -198,7 +198,8 @@ impl Loaded {
             .with_protocol_versions(source.oldest_version.and_newer())?;
         let builder = match (&files.client_ca, &source.client_ca) {
             (Some(pem), Some(path)) => {
-                let roots = Arc::new(client_roots(pem, path)?);
+                let roots = roots(pem).map_err(|why| pem_error(path, Pem::ClientCa, why))?;
+                let roots = Arc::new(roots);
                 let verifier = WebPkiClientVerifier::builder_with_provider(roots, provider)
                     .build()
                     .map_err(|error| pem_error(path, Pem::ClientCa, error))?;
@@ -299,12 +300,11 @@ fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, pem::Error> 
     if chain.is_empty() { Err(pem::Error::NoItemsFound) } else { Ok(chain) }
 }
 
-fn client_roots(pem: &[u8], path: &Path) -> Result<RootCertStore, TlsError> {
+/// The CAs of a PEM file, of which there is at least one; or why there are none, without what the file holds.
+pub(super) fn roots(pem: &[u8]) -> Result<RootCertStore, String> {
     let mut roots = RootCertStore::empty();
-    let certificates =
-        certificates(pem).map_err(|error| pem_error(path, Pem::ClientCa, PemReason(error)))?;
-    for certificate in certificates {
-        roots.add(certificate).map_err(|error| pem_error(path, Pem::ClientCa, error))?;
+    for certificate in certificates(pem).map_err(|error| PemReason(error).to_string())? {
+        roots.add(certificate).map_err(|error| error.to_string())?;
     }
     Ok(roots)
 }

@@ -1,6 +1,7 @@
 //! The HTTP client that takes spans to the collector.
 
 use std::error::Error;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,8 +13,6 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use opentelemetry_http::{Bytes, HttpClient, HttpError, Request, Response};
 use rustls::crypto::aws_lc_rs;
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject as _;
 use rustls::{ClientConfig, RootCertStore};
 use rustls_platform_verifier::BuilderVerifierExt as _;
 use tokio::runtime::Handle;
@@ -21,6 +20,7 @@ use tokio::time::timeout;
 
 use super::delivery::Delivery;
 use super::{Collector, TracesError};
+use crate::server::tls::roots;
 
 /// How long one request may take.
 const REQUEST: Duration = Duration::from_secs(10);
@@ -89,7 +89,7 @@ fn tls(collector: &Collector) -> Result<ClientConfig, TracesError> {
         .with_safe_default_protocol_versions()
         .map_err(TracesError::NoCas)?;
     let builder = match &collector.ca {
-        Some(_) => builder.with_root_certificates(named(collector)?),
+        Some(path) => builder.with_root_certificates(named(path)?),
         None if collector.url.is_https() => {
             builder.with_platform_verifier().map_err(TracesError::NoCas)?
         }
@@ -99,19 +99,8 @@ fn tls(collector: &Collector) -> Result<ClientConfig, TracesError> {
 }
 
 /// The CAs of the file that was named.
-fn named(collector: &Collector) -> Result<RootCertStore, TracesError> {
-    let mut roots = RootCertStore::empty();
-    let Some(path) = &collector.ca else {
-        return Ok(roots);
-    };
-    let wrong = |problem: String| TracesError::Ca { path: path.clone(), problem };
+fn named(path: &Path) -> Result<RootCertStore, TracesError> {
+    let wrong = |problem: String| TracesError::Ca { path: path.to_owned(), problem };
     let pem = std::fs::read(path).map_err(|error| wrong(format!("cannot be read: {error}")))?;
-    for certificate in CertificateDer::pem_slice_iter(&pem) {
-        let certificate = certificate.map_err(|error| wrong(format!("is no PEM: {error}")))?;
-        roots.add(certificate).map_err(|error| wrong(format!("holds no CA: {error}")))?;
-    }
-    if roots.is_empty() {
-        return Err(wrong("holds no certificate".to_owned()));
-    }
-    Ok(roots)
+    roots(&pem).map_err(|why| wrong(format!("holds no certificate to trust: {why}")))
 }
