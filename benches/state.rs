@@ -10,7 +10,7 @@ use wavegate::cluster::{Attempt, ClusterState};
 use wavegate::domain::record::{RecordSpec, RecordStatus};
 use wavegate::policy::Policy;
 use wavegate::server::webhook::{Cluster, Endpoint, Webhook};
-use wavegate::server::{Metrics, RequestSpan, Step};
+use wavegate::server::{Decide as _, Metrics, RequestSpan, Step};
 
 /// Attempts whose Jobs exist and have their records.
 const RECORDS: usize = 10_000;

@@ -50,7 +50,7 @@ pub use router::Router;
 pub(crate) use tls::Validity;
 pub use tls::{ManagedPair, Pair, Pem, TlsError, TlsSource, TlsVersion};
 pub use traces::{RequestSpan, Traces};
-use webhook::{Answer, Endpoint, Webhook};
+use webhook::{Answer, Endpoint};
 
 /// What decides. Called on a worker thread of the runtime, for many requests at once: it must not block. A panic
 /// is contained and answered with 500.
@@ -93,26 +93,6 @@ pub enum Step {
 impl From<Answer> for Step {
     fn from(answer: Answer) -> Self {
         Self::Answer(answer)
-    }
-}
-
-impl Decide for Webhook {
-    fn answer(&self, endpoint: Endpoint, body: &[u8], span: &mut RequestSpan) -> Step {
-        Self::answer(self, endpoint, body, span)
-    }
-
-    fn ask(&self, question: Question) -> LiveReading<'_> {
-        Self::ask(self, question)
-    }
-
-    fn conclude(
-        &self,
-        endpoint: Endpoint,
-        body: &[u8],
-        told: Result<Reading, Unread>,
-        span: &mut RequestSpan,
-    ) -> Answer {
-        Self::conclude(self, endpoint, body, told, span)
     }
 }
 

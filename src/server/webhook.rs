@@ -9,11 +9,11 @@ use std::time::Instant;
 use arc_swap::ArcSwap;
 use jiff::Timestamp;
 
-use super::Step;
 use super::announce::{Announce, Occurrence};
 use super::live::{Live, LiveReading, Unread};
 use super::metrics::{self, Metrics};
 use super::traces::RequestSpan;
+use super::{Decide, Step};
 use crate::admission::{
     Admission, PolicyReview, answer_broken, decode, review_override, review_policy, uid_of,
 };
@@ -128,26 +128,15 @@ pub type SharedPolicies = Arc<ArcSwap<Policies>>;
 /// The cluster's state, filled by watchers and read by decisions.
 pub type SharedState = Arc<RwLock<ClusterState>>;
 
-impl Webhook {
-    /// A webhook with this policy that counts its findings in these metrics.
-    pub fn new(policy: Policy, cluster: Cluster, metrics: Arc<Metrics>) -> Self {
-        Self::following(Arc::new(ArcSwap::from_pointee(policy.into())), cluster, metrics)
-    }
-
-    /// A webhook that decides by whatever settings are in force.
-    pub fn following(policies: SharedPolicies, cluster: Cluster, metrics: Arc<Metrics>) -> Self {
-        let base = policies.load().cluster().clone();
-        Self { policies, base, cluster, metrics }
-    }
-
+impl Decide for Webhook {
     /// Answers one review, or says what must be asked first. A body without a uid is answered with 400, everything
     /// else with a review: a panic too, which refuses where findings would.
-    pub fn answer(&self, endpoint: Endpoint, body: &[u8], span: &mut RequestSpan) -> Step {
+    fn answer(&self, endpoint: Endpoint, body: &[u8], span: &mut RequestSpan) -> Step {
         self.contained(endpoint, body, span, |span| self.review(endpoint, body, None, span))
     }
 
     /// Asks the cluster, at most for as long as [`Live`] takes.
-    pub fn ask(&self, question: Question) -> LiveReading<'_> {
+    fn ask(&self, question: Question) -> LiveReading<'_> {
         match &self.cluster.live {
             Some(live) => live.read(question),
             None => Box::pin(async { Err(Unread("wavegate runs without a cluster".to_owned())) }),
@@ -155,7 +144,7 @@ impl Webhook {
     }
 
     /// Answers a review in the light of what the cluster told.
-    pub fn conclude(
+    fn conclude(
         &self,
         endpoint: Endpoint,
         body: &[u8],
@@ -168,6 +157,19 @@ impl Webhook {
             // The engine asks only once; if it did again, that would be a defect.
             Step::Ask(_) => self.broken(endpoint, body, span),
         }
+    }
+}
+
+impl Webhook {
+    /// A webhook with this policy that counts its findings in these metrics.
+    pub fn new(policy: Policy, cluster: Cluster, metrics: Arc<Metrics>) -> Self {
+        Self::following(Arc::new(ArcSwap::from_pointee(policy.into())), cluster, metrics)
+    }
+
+    /// A webhook that decides by whatever settings are in force.
+    pub fn following(policies: SharedPolicies, cluster: Cluster, metrics: Arc<Metrics>) -> Self {
+        let base = policies.load().cluster().clone();
+        Self { policies, base, cluster, metrics }
     }
 
     /// Contains a panic: nothing is shared but the policy and the state, which are only read.
