@@ -72,8 +72,7 @@ impl<D: Decide> Router<D> {
                 self.refuse(refusal, &head.headers, &mut body).await
             }
         };
-        span.answered(response.status());
-        self.finish(response, endpoint, started)
+        self.finish(response, endpoint, span, started)
     }
 
     /// Refuses a request because its connection is one too many.
@@ -88,8 +87,7 @@ impl<D: Decide> Router<D> {
         let mut span = self.span(&head, endpoint);
         span.refused(refusal.reason());
         let response = self.refuse(refusal, &head.headers, &mut body).await;
-        span.answered(response.status());
-        self.finish(response, endpoint, started)
+        self.finish(response, endpoint, span, started)
     }
 
     fn span(&self, head: &Parts, endpoint: Option<Endpoint>) -> RequestSpan {
@@ -107,12 +105,14 @@ impl<D: Decide> Router<D> {
         &self,
         mut response: Response<Full<Bytes>>,
         endpoint: Option<Endpoint>,
+        span: RequestSpan,
         started: Instant,
     ) -> Response<Full<Bytes>> {
         if self.readiness.is_draining() {
             // A client that keeps its connection would go on using a replica that is about to end.
             response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         }
+        span.answered(response.status());
         self.metrics.answered(endpoint, response.status(), started.elapsed());
         response
     }
