@@ -18,35 +18,26 @@ pub(in crate::server) struct Verdict {
 }
 
 impl Verdict {
+    /// One that says nothing but its outcome.
+    fn plain(body: Result<Vec<u8>, serde_json::Error>, outcome: &'static str) -> Self {
+        let nothing = String::new;
+        Self { body, outcome, denied: nothing(), warned: nothing(), overrides: nothing() }
+    }
+
     pub(super) fn of_unknown_mode(admission: &Admission<'_>) -> Self {
-        Self {
-            body: answer_unknown_mode(admission),
-            outcome: "allowed",
-            denied: String::new(),
-            warned: String::new(),
-            overrides: String::new(),
-        }
+        Self::plain(answer_unknown_mode(admission), "allowed")
     }
 
     pub(super) fn of_mutation(admission: &Admission<'_>, mutation: &Mutation) -> Self {
-        Self {
-            body: answer_mutation(admission, mutation),
-            outcome: if mutation.patch.0.is_empty() { "unchanged" } else { "patched" },
-            denied: String::new(),
-            warned: String::new(),
-            overrides: String::new(),
-        }
+        let outcome = if mutation.patch.0.is_empty() { "unchanged" } else { "patched" };
+        Self::plain(answer_mutation(admission, mutation), outcome)
     }
 
     pub(super) fn of_configuration(admission: &Admission<'_>, review: &PolicyReview) -> Self {
         let paths: Vec<&str> = review.errors.iter().map(|error| error.path.as_str()).collect();
-        Self {
-            body: answer_policy(admission, review),
-            outcome: if paths.is_empty() { "allowed" } else { "denied" },
-            denied: paths.join(","),
-            warned: String::new(),
-            overrides: String::new(),
-        }
+        let outcome = if paths.is_empty() { "allowed" } else { "denied" };
+        let answer = Self::plain(answer_policy(admission, review), outcome);
+        Self { denied: paths.join(","), ..answer }
     }
 
     pub(super) fn of_validation(
