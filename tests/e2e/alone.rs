@@ -23,12 +23,12 @@ pub(crate) fn alone() -> (MutexGuard<'static, ()>, &'static ControlPlane) {
     let turn = TURN.lock();
     let undone = turn.is_err();
     let turn = turn.unwrap_or_else(PoisonError::into_inner);
-    let mut new = false;
     let control_plane = CONTROL_PLANE.get_or_init(|| {
-        new = true;
-        ControlPlane::start().unwrap_or_else(|error| panic!("{error}"))
+        let control_plane = ControlPlane::start().unwrap_or_else(|error| panic!("{error}"));
+        install(&control_plane);
+        control_plane
     });
-    if new || undone {
+    if undone {
         install(control_plane);
         TURN.clear_poison();
     }

@@ -326,14 +326,23 @@ fn exporters(process: u32) -> usize {
     names.filter(|name| name.starts_with("OpenTelemetry")).count()
 }
 
+/// An empty variable is one that is not set, by OpenTelemetry's specification; a platform may set them so for everyone.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn without_a_collector_there_is_nothing_of_traces() {
     let directory = tempfile::tempdir().expect("a directory");
     assert!(certs(directory.path(), &[]).status.success());
     let url = format!("http://{}", closed());
-    for (arguments, threads) in [(&["--otlp-endpoint", ""][..], 0), (&["--otlp-endpoint", &url], 1)]
-    {
-        let serving = Serving::start_in(directory.path(), "0s", arguments, &[]);
+    let empty = [
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", ""),
+        ("OTEL_EXPORTER_OTLP_CERTIFICATE", ""),
+        ("WAVEGATE_OTLP_SAMPLE_RATIO", ""),
+    ];
+    for (arguments, variables, threads) in [
+        (&["--otlp-endpoint", ""][..], &[][..], 0),
+        (&[], &empty, 0),
+        (&["--otlp-endpoint", &url], &[], 1),
+    ] {
+        let serving = Serving::start_in(directory.path(), "0s", arguments, variables);
         serving.until_ready();
         let request = traced("/validate/enforce", Some("01"), review().to_string().as_bytes());
         assert_eq!(serving.ask(directory.path(), &request).await.status, 200);
@@ -363,19 +372,4 @@ fn settings_of_traces_that_cannot_be_are_refused_by_name() {
         assert!(stderr.contains(told), "{told}: {stderr}");
         assert!(!stderr.contains("hunter2"), "{stderr}");
     }
-}
-
-/// By OpenTelemetry's specification; a platform may set them so for everyone.
-#[tokio::test]
-async fn empty_variables_ask_for_no_traces() {
-    let directory = tempfile::tempdir().expect("a directory");
-    assert!(certs(directory.path(), &[]).status.success());
-    let variables = [
-        ("OTEL_EXPORTER_OTLP_ENDPOINT", ""),
-        ("OTEL_EXPORTER_OTLP_CERTIFICATE", ""),
-        ("WAVEGATE_OTLP_SAMPLE_RATIO", ""),
-    ];
-    let serving = Serving::start_in(directory.path(), "0s", &[], &variables);
-    serving.until_ready();
-    assert_eq!(exporters(serving.id()), 0);
 }
