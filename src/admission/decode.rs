@@ -140,23 +140,25 @@ pub(super) fn subject<'b>(group: &str, kind: &str, object: &'b str) -> Subject<'
         ("batch", "CronJob") => read(object, |manifest| Subject::CronJob(Box::new(manifest))),
         _ => match WorkloadKind::of(group, kind) {
             Some(kind) => {
-                read(object, |manifest| Subject::Workload(Box::new(Workload::read(kind, manifest))))
+                let wrap = |manifest| Subject::Workload(Box::new(Workload::read(kind, manifest)));
+                quickly(object).map_or_else(|| read(object, wrap), wrap)
             }
             None => Subject::Unrelated,
         },
     }
 }
 
+fn quickly<'b, T: Deserialize<'b>>(object: &'b str) -> Option<T> {
+    let mut reader = Reader::new(object);
+    let manifest = T::deserialize(&mut reader).ok()?;
+    reader.end().ok().map(|()| manifest)
+}
+
+/// Reads an object with care: the text of a Job is gone by once more, where it is stamped.
 fn read<'b, T: Deserialize<'b>>(
     object: &'b str,
     wrap: impl FnOnce(T) -> Subject<'b>,
 ) -> Subject<'b> {
-    let mut reader = Reader::new(object);
-    if let Ok(manifest) = T::deserialize(&mut reader)
-        && reader.end().is_ok()
-    {
-        return wrap(manifest);
-    }
     match serde_json::from_str(object) {
         Ok(manifest) => wrap(manifest),
         // Read once more to name the field: tracking paths costs too much to do it for every request.

@@ -1,10 +1,14 @@
 //! JSON, read fast where most of it is not read.
 //!
 //! Nine tenths of a review are fields that no rule asks for: the old object, the managed fields, the copy of the
-//! manifest that `kubectl apply` keeps. Skipping them was most of what a decision cost.
+//! manifest that `kubectl apply` keeps. Skipping them was most of what a decision cost. Of a value that is skipped only
+//! the end is looked for: API servers write JSON, and what nobody reads decides nothing.
 //!
-//! What this reader returns, `serde_json` returns too. It refuses without a reason what is broken and what it does
-//! not know, such as numbers with a fraction; the caller then asks `serde_json`, which decides and has the message.
+//! What this reader returns of JSON, `serde_json` returns too. It refuses without a reason what is broken where it reads
+//! and what it does not know, such as numbers with a fraction; the caller then asks `serde_json`, which decides and has
+//! the message.
+
+mod scan;
 
 use std::borrow::Cow;
 use std::fmt;
@@ -57,6 +61,10 @@ impl<'de> Reader<'de> {
         self.text.as_bytes().get(self.at).copied()
     }
 
+    fn rest(&self) -> &'de [u8] {
+        self.text.as_bytes().get(self.at..).unwrap_or_default()
+    }
+
     /// The next byte that is not blank.
     fn peek(&mut self) -> Option<u8> {
         while let Some(b' ' | b'\n' | b'\r' | b'\t') = self.byte() {
@@ -75,8 +83,7 @@ impl<'de> Reader<'de> {
     }
 
     fn literal(&mut self, want: &str) -> Result<(), Refused> {
-        let rest = self.text.as_bytes().get(self.at..).unwrap_or_default();
-        if !rest.starts_with(want.as_bytes()) {
+        if !self.rest().starts_with(want.as_bytes()) {
             return Err(Refused);
         }
         self.at += want.len();
@@ -88,7 +95,7 @@ impl<'de> Reader<'de> {
         self.take(b'"')?;
         let mut escaped = false;
         loop {
-            self.at += plain_length(self.text.as_bytes().get(self.at..).unwrap_or_default());
+            self.at += scan::plain_length(self.rest());
             match self.byte() {
                 Some(b'"') => {
                     self.at += 1;
@@ -175,62 +182,23 @@ impl<'de> Reader<'de> {
         }
     }
 
-    /// Goes past a value without recursion, however it is nested. A bit of `objects` tells for each open level
-    /// whether it is an object.
+    /// Goes past a value that nobody reads.
     fn skip(&mut self) -> Result<(), Refused> {
-        let (mut depth, mut objects) = (self.depth, 0_u128);
-        loop {
-            match self.peek() {
-                Some(b'"') => drop(self.skip_string()?),
-                Some(b'-' | b'0'..=b'9') => self.skip_number()?,
-                Some(b't') => self.literal("true")?,
-                Some(b'f') => self.literal("false")?,
-                Some(b'n') => self.literal("null")?,
-                Some(opening @ (b'{' | b'[')) => {
-                    self.at += 1;
-                    let is_object = opening == b'{';
-                    if self.peek() == Some(if is_object { b'}' } else { b']' }) {
-                        self.at += 1;
-                    } else {
-                        if depth == MAX_DEPTH {
-                            return Err(Refused);
-                        }
-                        depth += 1;
-                        objects = objects << 1 | u128::from(is_object);
-                        if is_object {
-                            self.skip_key()?;
-                        }
-                        continue;
-                    }
-                }
-                _ => return Err(Refused),
-            }
-            loop {
-                if depth == self.depth {
-                    return Ok(());
-                }
-                let is_object = objects & 1 == 1;
-                match self.peek() {
-                    Some(b',') => {
-                        self.at += 1;
-                        if is_object {
-                            self.skip_key()?;
-                        }
-                        break;
-                    }
-                    Some(b'}') if is_object => self.at += 1,
-                    Some(b']') if !is_object => self.at += 1,
-                    _ => return Err(Refused),
-                }
-                depth -= 1;
-                objects >>= 1;
-            }
+        match self.peek() {
+            Some(b'"') => self.skip_by(scan::string_length),
+            Some(b'{' | b'[') => self.skip_by(scan::nested_length),
+            Some(b't') => self.literal("true"),
+            Some(b'f') => self.literal("false"),
+            Some(b'n') => self.literal("null"),
+            _ => self.skip_number(),
         }
     }
 
-    fn skip_key(&mut self) -> Result<(), Refused> {
-        self.skip_string()?;
-        self.take(b':')
+    /// Goes past an opening byte and what this finds of the rest.
+    fn skip_by(&mut self, length: fn(&[u8]) -> Option<usize>) -> Result<(), Refused> {
+        self.at += 1;
+        self.at += length(self.rest()).ok_or(Refused)?;
+        Ok(())
     }
 
     /// Reads what stands between an opening and a closing byte.
@@ -250,35 +218,6 @@ impl<'de> Reader<'de> {
         self.take(closing)?;
         Ok(value)
     }
-}
-
-/// Whether a byte stands for itself in a string: neither a quote nor a backslash nor a control character.
-static IS_PLAIN: [bool; 256] = {
-    let mut plain = [true; 256];
-    let mut byte = 0;
-    #[allow(clippy::indexing_slicing, reason = "evaluated by the compiler")]
-    while byte < plain.len() {
-        plain[byte] = byte >= 0x20 && byte != b'"' as usize && byte != b'\\' as usize;
-        byte += 1;
-    }
-    plain
-};
-
-fn is_plain(byte: u8) -> bool {
-    IS_PLAIN.get(usize::from(byte)).is_some_and(|plain| *plain)
-}
-
-/// How many plain bytes stand at the beginning.
-fn plain_length(bytes: &[u8]) -> usize {
-    let mut rest = bytes;
-    // The compiler unrolls what has a length that it knows. Most strings are too short to gain by words or vectors.
-    while let Some((chunk, after)) = rest.split_first_chunk::<16>() {
-        if let Some(at) = chunk.iter().position(|byte| !is_plain(*byte)) {
-            return bytes.len() - rest.len() + at;
-        }
-        rest = after;
-    }
-    bytes.len() - rest.len() + rest.iter().take_while(|byte| is_plain(**byte)).count()
 }
 
 impl<'de> Deserializer<'de> for &mut Reader<'de> {
