@@ -12,6 +12,7 @@ pub mod retention;
 #[cfg(test)]
 pub(crate) mod sample;
 mod shared;
+mod sightings;
 mod state;
 mod tie;
 

@@ -1,10 +1,10 @@
 //! The attempts of a cluster, by namespace, and within one by what can tie them to a workload.
 
-use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use super::attempt::Attempt;
+use super::sightings::{Place, Sightings};
 use super::state::{Ties, WorkloadFacts};
 use super::tie::{ByTie, Tie};
 use crate::domain::image::ImageRef;
@@ -33,8 +33,7 @@ pub struct Attempts {
 /// The attempts of one namespace.
 #[derive(Clone, Debug, Default)]
 struct NamespaceAttempts {
-    /// Behind a pointer each: a map has room to spare, and a copied namespace copies no attempt.
-    by_uid: HashMap<Arc<str>, Arc<Sighting>>,
+    sightings: Sightings,
     by_tie: ByTie,
 }
 
@@ -98,37 +97,38 @@ impl Sighting {
 impl Attempts {
     /// Takes a Job that ran a migration into view, or what has become of it.
     pub fn observe_job(&mut self, attempt: Attempt) {
-        let sighting = self.namespace(&attempt.facts.key.namespace).merge(attempt);
-        sighting.job = true;
+        let namespace = self.namespace(&attempt.facts.key.namespace);
+        namespace.merge(attempt, |sighting| sighting.job = true);
     }
 
     /// Takes a record into view.
     pub fn observe_record(&mut self, attempt: Attempt) {
         let outcome = attempt.outcome;
         let (image, failure) = (attempt.image_id.is_some(), attempt.failure.is_some());
-        let sighting = self.namespace(&attempt.facts.key.namespace).merge(attempt);
-        sighting.record = true;
-        let recorded = &mut sighting.recorded;
-        recorded.image |= image;
-        recorded.failure |= failure;
-        if !recorded.outcome.supersedes(outcome) {
-            recorded.outcome = outcome;
-        }
+        self.namespace(&attempt.facts.key.namespace).merge(attempt, |sighting| {
+            sighting.record = true;
+            let recorded = &mut sighting.recorded;
+            recorded.image |= image;
+            recorded.failure |= failure;
+            if !recorded.outcome.supersedes(outcome) {
+                recorded.outcome = outcome;
+            }
+        });
     }
 
     /// The image that the container of an attempt really ran was read from its pod.
     pub fn observe_image(&mut self, namespace: &str, uid: &str, image_id: String) {
         let Some(attempts) = self.namespaces.get_mut(namespace) else { return };
-        if let Some(sighting) = Arc::make_mut(attempts).by_uid.get_mut(uid) {
-            Arc::make_mut(sighting).attempt.image_id = Some(image_id);
+        if let Some(sighting) = Arc::make_mut(attempts).sightings.get_mut(uid) {
+            sighting.attempt.image_id = Some(image_id);
         }
     }
 
     /// By which container an attempt failed was read from its pod.
     pub fn observe_failure(&mut self, namespace: &str, uid: &str, failure: RecordFailure) {
         let Some(attempts) = self.namespaces.get_mut(namespace) else { return };
-        if let Some(sighting) = Arc::make_mut(attempts).by_uid.get_mut(uid) {
-            Arc::make_mut(sighting).attempt.failure = Some(failure.into());
+        if let Some(sighting) = Arc::make_mut(attempts).sightings.get_mut(uid) {
+            sighting.attempt.failure = Some(failure.into());
         }
     }
 
@@ -137,7 +137,7 @@ impl Attempts {
     pub fn forget_job(&mut self, namespace: &str, uid: &str, gone: Gone) {
         let Some(attempts) = self.namespaces.get_mut(namespace) else { return };
         let attempts = Arc::make_mut(attempts);
-        let Some(sighting) = attempts.by_uid.get_mut(uid).map(Arc::make_mut) else { return };
+        let Some(sighting) = attempts.sightings.get_mut(uid) else { return };
         sighting.job = false;
         if gone == Gone::Deleted && sighting.attempt.outcome == Outcome::Running {
             sighting.attempt.outcome = Outcome::Interrupted;
@@ -149,13 +149,13 @@ impl Attempts {
     pub fn forget_record(&mut self, namespace: &str, uid: &str) {
         let Some(attempts) = self.namespaces.get_mut(namespace) else { return };
         let attempts = Arc::make_mut(attempts);
-        let Some(sighting) = attempts.by_uid.get_mut(uid).map(Arc::make_mut) else { return };
+        let Some(sighting) = attempts.sightings.get_mut(uid) else { return };
         sighting.record = false;
         sighting.recorded = Recorded::NOTHING;
         if !sighting.job {
             attempts.remove(uid);
         }
-        if attempts.by_uid.is_empty() {
+        if attempts.sightings.is_empty() {
             self.namespaces.remove(namespace);
         }
     }
@@ -182,7 +182,7 @@ impl Attempts {
         let missing =
             |sighting: &&Sighting| known(sighting) && !listed.contains(&sighting.attempt.uid);
         let of_namespace = |(namespace, attempts): (&Arc<str>, &Arc<NamespaceAttempts>)| {
-            let sightings = attempts.by_uid.values().map(|s| &**s).filter(missing);
+            let sightings = attempts.sightings.iter().filter(missing);
             sightings.map(|s| (Arc::clone(namespace), s.attempt.uid.clone())).collect::<Vec<_>>()
         };
         self.namespaces.iter().flat_map(of_namespace).collect()
@@ -205,9 +205,9 @@ impl Attempts {
         }
         let Some(before) = before else { return };
         let attempts = self.namespace(namespace);
-        for old in before.by_uid.values().filter(|old| old.attempt.outcome != Outcome::Running) {
-            if !old.record || attempts.by_uid.contains_key(old.attempt.uid.as_str()) {
-                attempts.merge(old.attempt.clone());
+        for old in before.sightings.iter().filter(|old| old.attempt.outcome != Outcome::Running) {
+            if !old.record || attempts.sightings.get(&old.attempt.uid).is_some() {
+                attempts.merge(old.attempt.clone(), |_| ());
             }
         }
     }
@@ -219,7 +219,7 @@ impl Attempts {
 
     /// The attempt of a Job.
     pub fn get(&self, namespace: &str, uid: &str) -> Option<&Sighting> {
-        self.namespaces.get(namespace)?.by_uid.get(uid).map(|sighting| &**sighting)
+        self.namespaces.get(namespace)?.sightings.get(uid)
     }
 
     /// The attempts of a namespace that may be tied to something with these ties and images, in the order in which
@@ -231,11 +231,21 @@ impl Attempts {
         images: &[ImageRef],
     ) -> Vec<&'s Sighting> {
         let Some(attempts) = self.namespaces.get(namespace) else { return Vec::new() };
-        let uids = Tie::of(ties, images).flat_map(|tie| attempts.by_tie.get(tie));
-        let found = uids.filter_map(|uid| Some(&**attempts.by_uid.get(uid)?));
-        let mut found: Vec<&Sighting> = found.collect();
-        found.sort_by_key(|s| (s.attempt.created, s.attempt.uid.as_str()));
-        found.dedup_by_key(|s| s.attempt.uid.as_str());
+        let mut found: Vec<&Sighting> = Vec::new();
+        let mut before: &[Place] = &[];
+        for places in Tie::of(ties, images).map(|tie| attempts.by_tie.get(tie)) {
+            // Most apps have a repository and an instance of their own, and the same attempts by both.
+            if places != before {
+                found.reserve(places.len());
+                found.extend(places.iter().filter_map(|place| attempts.sightings.at(*place)));
+                before = places;
+            }
+        }
+        let order = |s: &&'s Sighting| (s.attempt.created, s.attempt.uid.as_str());
+        if !found.is_sorted_by(|one, next| order(one) < order(next)) {
+            found.sort_by_key(order);
+            found.dedup_by(|later, kept| std::ptr::eq(*later, *kept));
+        }
         found
     }
 
@@ -248,18 +258,17 @@ impl Attempts {
     /// Every attempt of a namespace.
     pub fn of_namespace(&self, namespace: &str) -> impl Iterator<Item = &Sighting> {
         let attempts = self.namespaces.get(namespace).into_iter();
-        attempts.flat_map(|attempts| attempts.by_uid.values()).map(|sighting| &**sighting)
+        attempts.flat_map(|attempts| attempts.sightings.iter())
     }
 
     /// Every attempt.
     pub fn iter(&self) -> impl Iterator<Item = &Sighting> {
-        let all = self.namespaces.values().flat_map(|attempts| attempts.by_uid.values());
-        all.map(|sighting| &**sighting)
+        self.namespaces.values().flat_map(|attempts| attempts.sightings.iter())
     }
 
     /// How many attempts are in view.
     pub fn len(&self) -> usize {
-        self.namespaces.values().map(|attempts| attempts.by_uid.len()).sum()
+        self.namespaces.values().map(|attempts| attempts.sightings.len()).sum()
     }
 
     /// Whether none is.
@@ -277,22 +286,21 @@ impl Attempts {
 }
 
 impl NamespaceAttempts {
-    fn merge(&mut self, mut attempt: Attempt) -> &mut Sighting {
+    /// Takes an attempt into view, or what it says more of one in view, and notes where that is known from.
+    fn merge(&mut self, mut attempt: Attempt, note: impl FnOnce(&mut Sighting)) {
         self.share(&mut attempt);
-        match self.by_uid.entry(attempt.uid.as_str().into()) {
-            Entry::Occupied(known) => {
-                let sighting = Arc::make_mut(known.into_mut());
-                sighting.attempt.merge(attempt);
-                sighting
-            }
-            Entry::Vacant(place) => {
-                for tie in Tie::of(&attempt.facts.ties, attempt.facts.image.as_slice()) {
-                    self.by_tie.add(tie, place.key());
-                }
-                let sighting =
-                    Sighting { attempt, job: false, record: false, recorded: Recorded::NOTHING };
-                Arc::make_mut(place.insert(Arc::new(sighting)))
-            }
+        if let Some(known) = self.sightings.get_mut(&attempt.uid) {
+            known.attempt.merge(attempt);
+            return note(known);
+        }
+        let mut sighting =
+            Sighting { attempt, job: false, record: false, recorded: Recorded::NOTHING };
+        note(&mut sighting);
+        let sighting = Arc::new(sighting);
+        let place = self.sightings.insert(Arc::clone(&sighting));
+        let facts = &sighting.attempt.facts;
+        for tie in Tie::of(&facts.ties, facts.image.as_slice()) {
+            self.by_tie.add(tie, place);
         }
     }
 
@@ -302,7 +310,7 @@ impl NamespaceAttempts {
         let of_app = Tie::of(&facts.ties, facts.image.as_slice());
         let newest = of_app.flat_map(|tie| self.by_tie.get(tie).iter().rev().take(RELATIVES));
         let relatives: Vec<&Attempt> =
-            newest.filter_map(|uid| Some(&self.by_uid.get(uid)?.attempt)).collect();
+            newest.filter_map(|place| Some(&self.sightings.at(*place)?.attempt)).collect();
         for relative in relatives {
             attempt.facts.ordering.join(&relative.facts.ordering);
             attempt.facts.ties.join(&relative.facts.ties);
@@ -314,10 +322,10 @@ impl NamespaceAttempts {
     }
 
     fn remove(&mut self, uid: &str) {
-        let Some(sighting) = self.by_uid.remove(uid) else { return };
+        let Some((place, sighting)) = self.sightings.remove(uid) else { return };
         let facts = &sighting.attempt.facts;
         for tie in Tie::of(&facts.ties, facts.image.as_slice()) {
-            self.by_tie.remove(tie, uid);
+            self.by_tie.remove(tie, place);
         }
     }
 }
@@ -407,6 +415,28 @@ mod tests {
         let facts = |uid| &attempts.get("shop", uid).unwrap().attempt().facts;
         assert!(std::ptr::eq(&raw const *facts("a").ties, &raw const *facts("b").ties));
         assert!(std::ptr::eq(&raw const *facts("a").ordering, &raw const *facts("b").ordering));
+    }
+
+    #[test]
+    fn what_is_gone_is_found_by_no_tie_and_neither_is_what_takes_its_place() {
+        let mut attempts = Attempts::default();
+        let image = |uid: &str, repository: &str| Sample::new(uid, "v1").repository(repository);
+        attempts.observe_record(image("stays", "shop/api").created(1).attempt());
+        attempts.observe_record(image("gone", "shop/api").created(2).attempt());
+        attempts.forget_record("shop", "gone");
+        attempts.observe_record(image("other", "shop/web").created(3).attempt());
+        attempts.observe_record(image("newer", "shop/api").created(4).attempt());
+        // Seen late, and in its order all the same.
+        attempts.observe_record(image("oldest", "shop/api").created(0).attempt());
+        let uids = |repository: &str| {
+            let images = [ImageRef::parse(&format!("{repository}:v9")).unwrap()];
+            let found = attempts.tied("shop", &Ties::default(), &images);
+            found.iter().map(|s| s.attempt().uid.clone()).collect::<Vec<_>>()
+        };
+        assert_eq!(uids("shop/api"), ["oldest", "stays", "newer"]);
+        assert_eq!(uids("shop/web"), ["other"]);
+        assert_eq!(attempts.len(), 4);
+        assert!(attempts.get("shop", "gone").is_none());
     }
 
     #[test]

@@ -1,8 +1,8 @@
 //! What can tie an attempt to a workload, to find attempts by.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 
+use super::sightings::Place;
 use super::state::Ties;
 use crate::domain::image::ImageRef;
 
@@ -23,46 +23,46 @@ impl<'t> Tie<'t> {
     }
 }
 
-type Uids = HashMap<Box<str>, Vec<Arc<str>>>;
+type Places = HashMap<Box<str>, Vec<Place>>;
 
-/// UIDs by tie: a map for each kind of tie, so that a look-up needs no key of its own.
+/// Places of sightings by tie: a map for each kind of tie, so that a look-up needs no key of its own.
 #[derive(Clone, Debug, Default)]
 pub(super) struct ByTie {
-    apps: Uids,
-    repositories: Uids,
-    scopes: Uids,
+    apps: Places,
+    repositories: Places,
+    scopes: Places,
 }
 
 impl ByTie {
-    /// The UIDs with a tie, in the order in which they were added.
-    pub(super) fn get(&self, tie: Tie<'_>) -> &[Arc<str>] {
-        let uids = match tie {
+    /// The places with a tie, in the order in which they were added.
+    pub(super) fn get(&self, tie: Tie<'_>) -> &[Place] {
+        let places = match tie {
             Tie::App(key) => self.apps.get(key),
             Tie::Repository(key) => self.repositories.get(key),
             Tie::Scope(key) => self.scopes.get(key),
         };
-        uids.map(Vec::as_slice).unwrap_or_default()
+        places.map(Vec::as_slice).unwrap_or_default()
     }
 
-    pub(super) fn add(&mut self, tie: Tie<'_>, uid: &Arc<str>) {
+    pub(super) fn add(&mut self, tie: Tie<'_>, place: Place) {
         let (map, key) = self.map(tie);
-        let uids = map.entry(key.into()).or_default();
+        let places = map.entry(key.into()).or_default();
         // An application and an instance are often called the same.
-        if uids.last() != Some(uid) {
-            uids.push(Arc::clone(uid));
+        if places.last() != Some(&place) {
+            places.push(place);
         }
     }
 
-    pub(super) fn remove(&mut self, tie: Tie<'_>, uid: &str) {
+    pub(super) fn remove(&mut self, tie: Tie<'_>, place: Place) {
         let (map, key) = self.map(tie);
-        let Some(uids) = map.get_mut(key) else { return };
-        uids.retain(|other| **other != *uid);
-        if uids.is_empty() {
+        let Some(places) = map.get_mut(key) else { return };
+        places.retain(|other| *other != place);
+        if places.is_empty() {
             map.remove(key);
         }
     }
 
-    fn map<'t>(&mut self, tie: Tie<'t>) -> (&mut Uids, &'t str) {
+    fn map<'t>(&mut self, tie: Tie<'t>) -> (&mut Places, &'t str) {
         match tie {
             Tie::App(key) => (&mut self.apps, key),
             Tie::Repository(key) => (&mut self.repositories, key),
