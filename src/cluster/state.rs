@@ -129,7 +129,7 @@ impl WorkloadFacts {
 
 /// The images of all containers that parse.
 fn images(pod: &PodSpec<'_>) -> Vec<ImageRef> {
-    pod.all_containers().filter_map(|(_, c)| ImageRef::parse(&c.image).ok()).collect()
+    pod.all_containers().filter_map(|(_, c)| c.image.parsed().ok().cloned()).collect()
 }
 
 impl MigrationFacts {
@@ -149,7 +149,7 @@ impl MigrationFacts {
         Self {
             key: key_of("Job", metadata, namespace),
             ties: Ties::read(metadata, Some(&job.manifest.spec.template), "Job", namespace).into(),
-            image: image.and_then(|container| ImageRef::parse(&container.image).ok()),
+            image: image.and_then(|container| container.image.parsed().ok().cloned()),
             ordering: job.ordering.clone().into(),
             confidence: job.recognition.confidence,
         }

@@ -94,15 +94,13 @@ impl ImageRef {
         digest: Option<&str>,
     ) -> Result<Self, ImageError> {
         let length = |length: usize| u8::try_from(length).map_err(|_| ImageError::TooLong);
-        let mut parts = vec![domain, "/", path];
-        let repository = length(parts.iter().map(|part| part.len()).sum())?;
-        parts.extend(tag.into_iter().flat_map(|tag| [":", tag]));
-        parts.extend(digest.into_iter().flat_map(|digest| ["@", digest]));
+        let (colon, tag) = tag.map_or(("", ""), |tag| (":", tag));
+        let (at, digest) = digest.map_or(("", ""), |digest| ("@", digest));
         Ok(Self {
-            text: parts.concat().into_boxed_str(),
+            text: [domain, "/", path, colon, tag, at, digest].concat().into_boxed_str(),
             domain: length(domain.len())?,
-            repository,
-            tag: length(tag.unwrap_or_default().len())?,
+            repository: length(domain.len() + 1 + path.len())?,
+            tag: length(tag.len())?,
         })
     }
 

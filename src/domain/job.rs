@@ -66,8 +66,8 @@ impl<'a> Job<'a> {
     }
 
     /// The migration container's image.
-    pub fn image(&self) -> Option<Result<ImageRef, ImageError>> {
-        self.migration_container().map(|(_, container)| ImageRef::parse(&container.image))
+    pub fn image(&self) -> Option<Result<&ImageRef, ImageError>> {
+        self.migration_container().map(|(_, container)| container.image.parsed())
     }
 
     /// The objects that the pod names and cannot start without.
@@ -196,8 +196,8 @@ fn read_container(container: &Container<'_>, detection: &Detection) -> CommandRe
     }
     let command: Vec<&str> = container.command.iter().map(AsRef::as_ref).collect();
     let args: Vec<&str> = container.args.iter().map(AsRef::as_ref).collect();
-    let image = own_entrypoint.then(|| ImageRef::parse(&container.image).ok()).flatten();
-    let path = image.as_ref().map(|image| image.path().trim_start_matches("library/"));
+    let image = own_entrypoint.then(|| container.image.parsed().ok()).flatten();
+    let path = image.map(|image| image.path().trim_start_matches("library/"));
     command::read_command_knowing(detection.runners(), &command, &args, path)
 }
 

@@ -11,9 +11,11 @@ use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 
 use super::text::{Text, null_as_default};
 
+mod image;
 mod pod;
 mod workload;
 
+pub use image::WrittenImage;
 pub use pod::{
     Container, ContainerPlace, EnvVar, ExitCodes, FailureRule, PodFailurePolicy, PodOs,
     PodSecurityContext, PodSpec, PodTemplate, RestartRule,

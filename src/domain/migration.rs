@@ -31,8 +31,8 @@ impl Migration {
         let image = job.image().and_then(Result::ok);
         let name = match (named(&metadata.generate_name), named(&metadata.name)) {
             // Argo CD keeps `generateName` in the object and completes the name itself.
-            (Some(prefix), _) => stem(&prefix, image.as_ref()).to_owned(),
-            (None, Some(name)) => stem(&name, image.as_ref()).to_owned(),
+            (Some(prefix), _) => stem(&prefix, image).to_owned(),
+            (None, Some(name)) => stem(&name, image).to_owned(),
             (None, None) => String::new(),
         };
         let command = job.recognition.runner.as_ref().map(|runner| runner.command.clone());

@@ -101,8 +101,8 @@ impl<'a> Workload<'a> {
         }
         if let Some(migration) = migration {
             let of_repository = |container: &Container<'_>| {
-                let image = ImageRef::parse(&container.image);
-                image.is_ok_and(|image| names.same_repository(&image, migration))
+                let image = container.image.parsed();
+                image.is_ok_and(|image| names.same_repository(image, migration))
             };
             let found = pod.all_containers().filter(|(_, container)| of_repository(container));
             // A regular container before an init container of the same image.

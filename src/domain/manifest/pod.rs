@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use super::Metadata;
+use super::{Metadata, WrittenImage};
 use crate::domain::text::{Raw, Text, null_as_default};
 
 /// `spec.template` of a Job or workload.
@@ -115,9 +115,9 @@ pub struct Container<'a> {
     /// Name, unique in the pod.
     #[serde(default, deserialize_with = "null_as_default")]
     pub name: Text<'a>,
-    /// Image reference as written.
+    /// Image reference.
     #[serde(default, deserialize_with = "null_as_default")]
-    pub image: Text<'a>,
+    pub image: WrittenImage<'a>,
     /// Replaces the image's entry point.
     #[serde(default, deserialize_with = "null_as_default")]
     pub command: Vec<Text<'a>>,

@@ -207,14 +207,8 @@ impl<'s> Gate<'s, '_> {
         known.extend(revisions.iter().flat_map(|r| &r.images).map(|image| (None, image)));
         let mut proven: Vec<Proven> = Vec::new();
         for (token, image) in known {
-            let of_app =
-                app.image.as_ref().is_some_and(|app| self.policy.names.same_repository(app, image));
-            let release = Release {
-                token,
-                image: Some(image.clone()),
-                path: String::new(),
-                image_path: String::new(),
-            };
+            let of_app = app.image.is_some_and(|app| self.policy.names.same_repository(app, image));
+            let release = Release::elsewhere(token, image);
             let verdict = || self.verdict(&release, &before.all);
             let way = Proven { token: token.map(str::to_owned), image: image.to_string() };
             if of_app

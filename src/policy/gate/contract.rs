@@ -176,12 +176,7 @@ impl<'s> Launch<'s> {
             images.push(only);
         }
         images.dedup();
-        let release = |image: &ImageRef| Release {
-            token,
-            image: Some(image.clone()),
-            path: String::new(),
-            image_path: String::new(),
-        };
+        let release = |image| Release::elsewhere(token, image);
         images.into_iter().map(release).collect()
     }
 

@@ -8,7 +8,6 @@ use super::verdict::Gate;
 use super::{Change, Judgement, Remark, Verdict};
 use crate::cluster::{ClusterState, MigrationFacts, Override, Sighting, WorkloadFacts, pairing};
 use crate::domain::gate_override::OverrideKind;
-use crate::domain::image::ImageRef;
 use crate::domain::keys;
 use crate::policy::Policy;
 
@@ -210,12 +209,7 @@ pub(super) fn first_install<'s>(
     }
     // Without a migration nothing tells which container is the app's: the person does.
     let token = change.new.key(keys::RELEASE).map(|key| key.value);
-    let release = |image: &ImageRef| Release {
-        token,
-        image: Some(image.clone()),
-        path: String::new(),
-        image_path: String::new(),
-    };
+    let release = |image| Release::elsewhere(token, image);
     let releases: Vec<Release<'_>> = facts.images.iter().map(release).collect();
     let evidence = Evidence::new(Vec::new(), overrides.clone(), policy);
     for release in &releases {

@@ -12,16 +12,20 @@ use crate::domain::workload::Workload;
 use crate::policy::Policy;
 
 /// A release as a workload carries it: what migrations are compared with.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Release<'w> {
     /// Value of `wavegate.dev/release`.
     pub token: Option<&'w str>,
     /// The app container's image; `None` where it does not parse.
-    pub image: Option<ImageRef>,
-    /// Field path of what tells the release: the token, else the image.
-    pub path: String,
-    /// Field path of the image.
-    pub image_path: String,
+    pub image: Option<&'w ImageRef>,
+    source: Option<Source<'w>>,
+}
+
+/// Where a workload says which release it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Source<'w> {
+    token: Option<AuthorValue<'w>>,
+    container: ContainerPlace,
 }
 
 /// Whether an attempt was made for a release.
@@ -35,10 +39,33 @@ pub enum Match {
     Unknown,
 }
 
-impl Release<'_> {
+impl<'w> Release<'w> {
+    /// One that no workload in view says of itself.
+    pub fn elsewhere(token: Option<&'w str>, image: &'w ImageRef) -> Self {
+        Self { token, image: Some(image), source: None }
+    }
+
+    /// Field path of what tells the release: the token, else the image. Empty where it was read elsewhere.
+    pub fn path(&self) -> String {
+        match self.source {
+            Some(Source { token: Some(token), .. }) => token.path(),
+            _ => self.image_path(),
+        }
+    }
+
+    /// Field path of the image.
+    pub fn image_path(&self) -> String {
+        self.source.map_or_else(String::new, |source| image_path(source.container))
+    }
+
+    /// Whether this is the container whose image it is.
+    pub fn is_of(&self, place: ContainerPlace) -> bool {
+        self.source.is_some_and(|source| source.container == place)
+    }
+
     /// How a person calls it.
     pub fn name(&self) -> String {
-        match (self.token, &self.image) {
+        match (self.token, self.image) {
             (Some(token), _) => token.to_owned(),
             (None, Some(image)) => image.to_string(),
             (None, None) => "?".to_owned(),
@@ -47,13 +74,12 @@ impl Release<'_> {
 
     /// Whether an author who writes this text, a token, a tag or an image by any of its names, means this release.
     pub fn is_called(&self, text: &str, names: &ImageNames) -> bool {
-        self.token == Some(text)
-            || self.image.as_ref().is_some_and(|image| names.is_called(image, text))
+        self.token == Some(text) || self.image.is_some_and(|image| names.is_called(image, text))
     }
 
     /// Whether an override names this release: its image, or its token, and without one the image's tag or digest.
     pub fn is_named_by(&self, one: &Override, names: &ImageNames) -> bool {
-        let image = self.image.as_ref();
+        let image = self.image;
         image.is_some_and(|image| one.is_image(image, names))
             || one.spec.release.as_deref().is_some_and(|text| match self.token {
                 Some(token) => token == text,
@@ -72,11 +98,15 @@ impl Release<'_> {
         if let (Some(token), Some(migrated)) = (self.token, &migration.ties.release) {
             return Match::of(token == migrated);
         }
-        let (Some(image), Some(migrated)) = (&self.image, &migration.image) else {
+        let (Some(image), Some(migrated)) = (self.image, &migration.image) else {
             return Match::Different;
         };
         let names = &policy.names;
-        let found = compare_images(&names.original(image), &names.original(migrated), image_id);
+        let found = if names.aliases.is_empty() {
+            compare_images(image, migrated, image_id)
+        } else {
+            compare_images(&names.original(image), &names.original(migrated), image_id)
+        };
         // Most attempts are of other releases, whatever their tags mean, so that is seen to first.
         let moves = || policy.is_floating(image) || policy.is_floating(migrated);
         if found != Match::Different && moves() { Match::Different } else { found }
@@ -86,7 +116,7 @@ impl Release<'_> {
 impl Release<'_> {
     /// Whether both are the same release by what tells it.
     pub fn is(&self, other: &Release<'_>, names: &ImageNames) -> bool {
-        let same = match (&self.image, &other.image) {
+        let same = match (self.image, other.image) {
             (Some(one), Some(other)) => names.same(one, other),
             (one, other) => one == other,
         };
@@ -159,9 +189,9 @@ impl<'w> Releases<'w> {
     ) -> Self {
         let Some(pod) = workload.pod() else { return Self::default() };
         let token = workload.key(keys::RELEASE);
-        let images: Vec<(ContainerPlace, Option<ImageRef>)> = pod
+        let images: Vec<(ContainerPlace, Option<&ImageRef>)> = pod
             .all_containers()
-            .map(|(place, container)| (place, ImageRef::parse(&container.image).ok()))
+            .map(|(place, container)| (place, container.image.parsed().ok()))
             .collect();
         let (apps, ambiguous) = app_containers(before, workload, pod, &images, &|image| {
             migrations.iter().any(|m| names.same_repository(m.borrow(), image))
@@ -169,21 +199,19 @@ impl<'w> Releases<'w> {
         let carriers = apps.iter().filter_map(|place| pod.container(*place));
         let containers = carriers.map(|container| container.name.as_str()).collect();
         let mut releases = Self { all: Vec::new(), ambiguous, containers };
-        for (place, image) in &images {
-            let of_app = apps.contains(place)
-                || image.as_ref().is_some_and(|image| {
-                    let app = |app: &Option<ImageRef>| {
-                        app.as_ref().is_some_and(|app| names.same_repository(app, image))
+        for &(place, image) in &images {
+            let of_app = apps.contains(&place)
+                || image.is_some_and(|image| {
+                    let app = |app: Option<&ImageRef>| {
+                        app.is_some_and(|app| names.same_repository(app, image))
                     };
-                    images.iter().any(|(place, other)| apps.contains(place) && app(other))
+                    images.iter().any(|(place, other)| apps.contains(place) && app(*other))
                 });
-            if !of_app || releases.all.iter().any(|known| known.image == *image) {
+            if !of_app || releases.all.iter().any(|known| known.image == image) {
                 continue;
             }
-            let image_path = format!("spec.template.spec.{place}.image");
-            let path = token.as_ref().map_or_else(|| image_path.clone(), AuthorValue::path);
-            let token = token.as_ref().map(|token| token.value);
-            releases.all.push(Release { token, image: image.clone(), path, image_path });
+            let source = Some(Source { token, container: place });
+            releases.all.push(Release { token: token.map(|token| token.value), image, source });
         }
         releases
     }
@@ -194,11 +222,16 @@ impl<'w> Releases<'w> {
     }
 }
 
+/// Field path of a container's image.
+fn image_path(place: ContainerPlace) -> String {
+    format!("spec.template.spec.{place}.image")
+}
+
 fn app_containers(
     before: &Releases<'_>,
     workload: &Workload<'_>,
     pod: &PodSpec<'_>,
-    images: &[(ContainerPlace, Option<ImageRef>)],
+    images: &[(ContainerPlace, Option<&ImageRef>)],
     of_migration: &dyn Fn(&ImageRef) -> bool,
 ) -> (Vec<ContainerPlace>, bool) {
     if let Some(key) = workload.key(keys::CONTAINER) {
@@ -207,7 +240,7 @@ fn app_containers(
             return (vec![place], false);
         }
     }
-    let found = images.iter().filter(|(_, image)| image.as_ref().is_some_and(of_migration));
+    let found = images.iter().filter(|(_, image)| image.is_some_and(of_migration));
     let found: Vec<ContainerPlace> = found.map(|(place, _)| *place).collect();
     if !found.is_empty() {
         // An init container of a runner's image, such as one that waits for the migration, does not make it the app's.
@@ -234,12 +267,8 @@ mod tests {
     const D2: &str = "sha256:2222222222222222222222222222222222222222222222222222222222222222";
 
     fn matched(token: Option<&str>, image: &str, sample: Sample) -> Match {
-        let release = Release {
-            token,
-            image: ImageRef::parse(image).ok(),
-            path: String::new(),
-            image_path: String::new(),
-        };
+        let image = ImageRef::parse(image).unwrap();
+        let release = Release::elsewhere(token, &image);
         let attempt = sample.attempt();
         release.compare(&attempt.facts, attempt.image_id.as_deref(), &Policy::default())
     }

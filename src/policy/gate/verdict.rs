@@ -41,7 +41,7 @@ impl<'s, 'w> Gate<'s, 'w> {
             let judgement = Judgement {
                 remarks,
                 release: release.name(),
-                path: release.path.clone(),
+                path: release.path(),
                 verdict,
                 used: Vec::new(),
                 unheard: None,
@@ -243,7 +243,7 @@ impl<'s, 'w> Gate<'s, 'w> {
 
     /// The newest attempt of this tag if an earlier one ran another image under it.
     fn pushed_again(&self, release: &Release<'_>) -> Option<Remark<'s>> {
-        let image = release.image.as_ref().filter(|image| image.digest().is_none())?;
+        let image = release.image.filter(|image| image.digest().is_none())?;
         let ran = |s: &&'s Sighting| {
             let attempt = s.attempt();
             let same = attempt.facts.image.as_ref().is_some_and(|ran| ran == image);

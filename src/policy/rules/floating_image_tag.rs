@@ -103,7 +103,7 @@ fn workload(workload: &Workload<'_>, cx: &Context<'_>, found: &mut Problems) {
     }
     let Some(pod) = workload.pod() else { return };
     let stays = |container: &Container<'_>| {
-        ImageRef::parse(&container.image).is_ok_and(|image| !cx.policy.is_floating(&image))
+        container.image.parsed().is_ok_and(|image| !cx.policy.is_floating(image))
     };
     if pod.all_containers().all(|(_, container)| stays(container)) {
         return;
@@ -112,8 +112,7 @@ fn workload(workload: &Workload<'_>, cx: &Context<'_>, found: &mut Problems) {
     let migrated: Vec<&ImageRef> = pairs.filter_map(|pair| pair.migration.image.as_ref()).collect();
     let releases = Releases::of(workload, &migrated, &cx.policy.names);
     for (place, container) in pod.all_containers() {
-        let path = format!("spec.template.spec.{place}.image");
-        if releases.all.iter().any(|release| release.image_path == path) {
+        if releases.all.iter().any(|release| release.is_of(place)) {
             let subject = Subject { what: "app", denies: cx.is_gated() };
             check_image(place, container, subject, cx, found);
         }
@@ -136,7 +135,7 @@ fn check_image(
 ) {
     let path = || format!("spec.template.spec.{place}.image");
     let what = subject.what;
-    let image = match ImageRef::parse(&container.image) {
+    let image = match container.image.parsed() {
         Ok(image) => image,
         Err(error) => {
             found.push_or_advise(
@@ -151,7 +150,7 @@ fn check_image(
             return;
         }
     };
-    if !cx.policy.is_floating(&image) {
+    if !cx.policy.is_floating(image) {
         return;
     }
     let tag =

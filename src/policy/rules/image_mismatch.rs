@@ -206,9 +206,9 @@ fn compare(workload: &Workload<'_>, pair: &Pair<'_>, cx: &Context<'_>) -> Outcom
 
 fn compare_release(release: &Release<'_>, migration: &MigrationFacts, cx: &Context<'_>) -> Outcome {
     let name = &migration.key.name;
-    let (path, called) = (release.path.clone(), release.name());
+    let (path, called) = (release.path(), release.name());
     let tokens = release.token.is_some() && migration.ties.release.is_some();
-    let (Some(image), Some(migrated)) = (&release.image, &migration.image) else {
+    let (Some(image), Some(migrated)) = (release.image, &migration.image) else {
         return Outcome::Silent;
     };
     // A floating tag proves nothing either way and is WG303's to report.
@@ -228,13 +228,13 @@ fn compare_release(release: &Release<'_>, migration: &MigrationFacts, cx: &Conte
         },
         Match::Different => Outcome::Problem {
             denies: true,
-            path: release.image_path.clone(),
+            path: release.image_path(),
             message: format!("is {image}, but migration {name} runs {migrated}"),
             help: if cx.policy.names.same_repository(image, migrated) { TOGETHER } else { TOKEN },
         },
         Match::Unknown => Outcome::Problem {
             denies: false,
-            path: release.image_path.clone(),
+            path: release.image_path(),
             message: format!("{image} cannot be compared with {migrated} of migration {name}"),
             help: TOKEN,
         },

@@ -5,7 +5,6 @@ use serde::Deserialize;
 
 use crate::cluster::retention::LiveReleases;
 use crate::cluster::{ObjectKey, Revision, WorkloadFacts};
-use crate::domain::image::ImageRef;
 use crate::domain::keys;
 use crate::domain::manifest::{PodTemplate, WorkloadManifest};
 use crate::domain::workload::{Workload, WorkloadKind};
@@ -46,7 +45,7 @@ impl Metadata {
         let images = template.spec.all_containers();
         Some(Revision {
             owner: owner.clone(),
-            images: images.filter_map(|(_, c)| ImageRef::parse(&c.image).ok()).collect(),
+            images: images.filter_map(|(_, c)| c.image.parsed().ok().cloned()).collect(),
             created,
         })
     }
@@ -112,8 +111,8 @@ pub(super) fn revisions_into(live: &mut LiveReleases, sets: &[Stored], revisions
     let of_sets = sets.iter().map(|set| &set.spec.template);
     for template in of_sets.chain(revisions.iter().map(|revision| &revision.data.spec.template)) {
         for (_, container) in template.spec.all_containers() {
-            if let Ok(image) = ImageRef::parse(&container.image) {
-                live.image(&image);
+            if let Ok(image) = container.image.parsed() {
+                live.image(image);
             }
         }
         for key in [keys::RELEASE, keys::REQUIRES_RELEASE] {
@@ -187,6 +186,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
+    use crate::domain::image::ImageRef;
 
     fn stored(object: &Value) -> Stored {
         Stored::new(object).unwrap()
