@@ -20,7 +20,7 @@ pub use crate::domain::reference::{Reference, ReferenceKind};
 pub use attempt::{Attempt, AttemptError};
 pub use attempts::{Attempts, Gone, Sighting};
 pub use overrides::{Override, OverrideError, Overrides};
-pub use pairing::{Pair, PairReason};
+pub use pairing::{Pair, PairReason, PairedAttempt, PairedWorkload};
 pub use reading::{Confirmation, Question, Reading, Revision};
 pub use shared::Shared;
 pub use state::{ClusterState, MigrationFacts, ObjectKey, ServiceFacts, Ties, WorkloadFacts};

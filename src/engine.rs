@@ -16,11 +16,14 @@ use std::cell::OnceCell;
 use jiff::Timestamp;
 
 use crate::admission::{Admission, Operation, Subject};
-use crate::cluster::{ClusterState, MigrationFacts, PairReason, WorkloadFacts, pairing};
+use crate::cluster::{
+    ClusterState, MigrationFacts, PairReason, PairedWorkload, WorkloadFacts, pairing,
+};
 use crate::domain::argocd::HookPhase;
 use crate::domain::job::Job;
 use crate::domain::keys;
 use crate::domain::manifest::CronJobManifest;
+use crate::domain::names::ImageNames;
 use crate::domain::role::{Confidence, Role};
 use crate::domain::workload::Workload;
 use crate::policy::context::Standing;
@@ -70,9 +73,9 @@ pub fn evaluate(
             }
         }
         (Subject::Workload(workload), Operation::Create | Operation::Update) => {
-            let known = Known::new(workload, &admission.namespace);
-            evaluate_workload(admission, &known, state, policy, &mut decision);
-            gate::judge(admission, &known, state, policy, now, &mut decision);
+            let known = Known::new(workload, &admission.namespace, state, policy);
+            evaluate_workload(admission, &known, policy, &mut decision);
+            gate::judge(admission, &known, policy, now, &mut decision);
         }
         (Subject::CronJob(cron_job), Operation::Create | Operation::Update) => {
             evaluate_cron_job(admission, cron_job, state, policy, &mut decision);
@@ -189,37 +192,47 @@ fn evaluate_updated_job(old: &Job<'_>, new: &Job<'_>, policy: &Policy, decision:
     groups::JOB_UPDATE.check(policy, decision, |_| true, |check, found| check(old, new, found));
 }
 
-/// A workload and its facts, which are read once, and only where there is something to compare them with.
+/// A workload, and what pairs with it, which is looked up once, and only where there is something to find.
 struct Known<'w> {
     workload: &'w Workload<'w>,
     namespace: &'w str,
-    facts: OnceCell<WorkloadFacts>,
+    state: &'w ClusterState,
+    names: &'w ImageNames,
+    paired: OnceCell<PairedWorkload<'w>>,
 }
 
 impl<'w> Known<'w> {
-    fn new(workload: &'w Workload<'w>, namespace: &'w str) -> Self {
-        Self { workload, namespace, facts: OnceCell::new() }
+    fn new(
+        workload: &'w Workload<'w>,
+        namespace: &'w str,
+        state: &'w ClusterState,
+        policy: &'w Policy,
+    ) -> Self {
+        Self { workload, namespace, state, names: &policy.names, paired: OnceCell::new() }
     }
 
-    fn facts(&self) -> &WorkloadFacts {
-        self.facts.get_or_init(|| WorkloadFacts::of(self.workload, self.namespace))
+    fn paired(&self) -> &PairedWorkload<'w> {
+        self.paired.get_or_init(|| {
+            let facts = WorkloadFacts::of(self.workload, self.namespace);
+            PairedWorkload::of(facts, self.state, self.names)
+        })
     }
 }
 
 fn evaluate_workload(
     admission: &Admission<'_>,
-    workload: &Known<'_>,
-    state: &ClusterState,
+    known: &Known<'_>,
     policy: &Policy,
     decision: &mut Decision,
 ) {
-    if workload.workload.manifest.metadata.is_being_deleted() {
+    if known.workload.manifest.metadata.is_being_deleted() {
         return;
     }
-    check_workload(workload, state, policy, decision);
+    check_workload(known, policy, decision);
     soften_what_was_so_before(admission, decision, |old, before| {
         if let Subject::Workload(old) = old {
-            check_workload(&Known::new(old, &admission.namespace), state, policy, before);
+            let old = Known::new(old, &admission.namespace, known.state, policy);
+            check_workload(&old, policy, before);
         }
     });
 }
@@ -260,17 +273,12 @@ fn soften_what_was_so_before(
     }
 }
 
-fn check_workload(
-    known: &Known<'_>,
-    state: &ClusterState,
-    policy: &Policy,
-    decision: &mut Decision,
-) {
-    let (workload, namespace) = (known.workload, known.namespace);
+fn check_workload(known: &Known<'_>, policy: &Policy, decision: &mut Decision) {
+    let &Known { workload, namespace, state, names, .. } = known;
     let pairs = if state.migrations().is_empty() && !state.attempts().has(namespace) {
         Vec::new()
     } else {
-        pairing::pairs_of(state, known.facts(), &policy.names)
+        known.paired().pairs(state, names)
     };
     let standing = match (workload.is_opted_in(), pairs.is_empty()) {
         (true, _) => Standing::OptedIn,

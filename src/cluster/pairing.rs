@@ -2,23 +2,36 @@
 
 use std::fmt;
 
-use super::attempt::Attempt;
+use super::attempts::Sighting;
+use super::shared::Shared;
 use super::state::{ClusterState, MigrationFacts, Ties, WorkloadFacts};
 use crate::domain::image::ImageRef;
+use crate::domain::migration::Migration;
 use crate::domain::names::ImageNames;
 
 /// Why a migration and a workload belong together.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum PairReason {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PairReason<Text = String> {
     /// Both carry `wavegate.dev/app` with this value.
-    App(String),
+    App(Text),
     /// Both use an image of this repository.
-    Repository(String),
+    Repository(Text),
     /// Both are of one Application or instance and their different images have this tag: likely, no more.
-    SameTag(String),
+    SameTag(Text),
 }
 
-impl PairReason {
+impl PairReason<&str> {
+    /// The same for whoever keeps it for longer than the migration.
+    fn into_owned(self) -> PairReason {
+        match self {
+            Self::App(app) => PairReason::App(app.to_owned()),
+            Self::Repository(repository) => PairReason::Repository(repository.to_owned()),
+            Self::SameTag(tag) => PairReason::SameTag(tag.to_owned()),
+        }
+    }
+}
+
+impl<Text> PairReason<Text> {
     /// Whether the pair is sure enough for a rule to deny.
     pub fn is_sure(&self) -> bool {
         !matches!(self, Self::SameTag(_))
@@ -44,64 +57,87 @@ pub struct Pair<'s> {
     /// The migration.
     pub migration: &'s MigrationFacts,
     /// Why it gates the workload.
-    pub reason: PairReason,
+    pub reason: PairReason<&'s str>,
     /// Whether it is known from what happened in the cluster, not from a manifest beside the workload's.
     pub attempted: bool,
 }
 
-/// By what a migration and a workload belong together; [`PairReason`] has the words for it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Tie {
-    /// The explicit app.
-    App,
-    /// The image repository.
-    Repository,
-    /// The same tag within one application.
-    SameTag,
+/// An attempt that gates a workload.
+#[derive(Clone, Copy, Debug)]
+pub struct PairedAttempt<'s> {
+    /// The attempt.
+    pub sighting: &'s Sighting,
+    /// Why it gates the workload.
+    pub reason: PairReason<&'s str>,
 }
 
-impl Tie {
-    /// Whether it is sure enough for a rule to deny.
-    pub fn is_sure(self) -> bool {
-        self != Self::SameTag
+/// A workload and the attempts that gate it.
+#[derive(Clone, Debug)]
+pub struct PairedWorkload<'s> {
+    /// The workload.
+    pub facts: WorkloadFacts,
+    /// The attempts, in the order in which their Jobs were created.
+    pub attempts: Vec<PairedAttempt<'s>>,
+}
+
+impl<'s> PairedWorkload<'s> {
+    /// Finds the attempts of a workload.
+    pub fn of(facts: WorkloadFacts, state: &'s ClusterState, names: &ImageNames) -> Self {
+        let paired = |sighting: &'s Sighting| {
+            let reason = tie(&sighting.attempt().facts, &facts, names)?;
+            Some(PairedAttempt { sighting, reason })
+        };
+        let tied = state.attempts().tied_to(&facts, names);
+        let mut attempts = Vec::with_capacity(tied.len());
+        attempts.extend(tied.into_iter().filter_map(paired));
+        Self { facts, attempts }
     }
 
-    fn reason(self, migration: &MigrationFacts) -> Option<PairReason> {
-        let image = migration.image.as_ref();
-        match self {
-            Self::App => migration.ties.app.clone().map(PairReason::App),
-            Self::Repository => image.map(|it| PairReason::Repository(it.repository().to_owned())),
-            Self::SameTag => image.map(|it| PairReason::SameTag(it.tag_or_latest().to_owned())),
+    /// Every migration in view that gates the workload, of what was attempted the newest of each.
+    pub fn pairs(&self, state: &'s ClusterState, names: &ImageNames) -> Vec<Pair<'s>> {
+        let mut newest: Vec<Pair<'s>> = Vec::new();
+        let mut migrations: Vec<&Shared<Migration>> = Vec::new();
+        for PairedAttempt { sighting, reason } in self.attempts.iter().rev() {
+            let attempt = sighting.attempt();
+            if !migrations.contains(&&attempt.migration) {
+                migrations.push(&attempt.migration);
+                newest.push(Pair { migration: &attempt.facts, reason: *reason, attempted: true });
+            }
         }
+        let planned = state.migrations().iter().filter_map(|migration| {
+            let reason = tie(migration, &self.facts, names)?;
+            Some(Pair { migration, reason, attempted: false })
+        });
+        planned.chain(newest.into_iter().rev()).collect()
     }
 }
 
 /// Whether a migration gates a workload, and surely enough for a rule to deny.
 pub fn is_sure(migration: &MigrationFacts, workload: &WorkloadFacts, names: &ImageNames) -> bool {
-    tie(migration, workload, names).is_some_and(Tie::is_sure)
+    tie(migration, workload, names).is_some_and(|reason| reason.is_sure())
 }
 
-/// Decides whether a migration gates a workload, and says why.
+/// The same as [`tie`], to be kept.
 pub fn pair(
     migration: &MigrationFacts,
     workload: &WorkloadFacts,
     names: &ImageNames,
 ) -> Option<PairReason> {
-    tie(migration, workload, names)?.reason(migration)
+    tie(migration, workload, names).map(PairReason::into_owned)
 }
 
 /// Decides whether a migration gates a workload, by the first of three ties that holds: the explicit app,
 /// the image repository, the same tag within one application. Different explicit apps never pair.
-pub fn tie(
-    migration: &MigrationFacts,
+pub fn tie<'m>(
+    migration: &'m MigrationFacts,
     workload: &WorkloadFacts,
     names: &ImageNames,
-) -> Option<Tie> {
+) -> Option<PairReason<&'m str>> {
     if migration.key.namespace != workload.key.namespace {
         return None;
     }
     if let (Some(left), Some(right)) = (&migration.ties.app, &workload.ties.app) {
-        return (left == right).then_some(Tie::App);
+        return (left == right).then_some(PairReason::App(left));
     }
     let scope = shared_scope(&migration.ties, &workload.ties);
     let image = migration.image.as_ref()?;
@@ -109,14 +145,14 @@ pub fn tie(
         return None;
     }
     if workload.images.iter().any(|other| names.same_repository(other, image)) {
-        return Some(Tie::Repository);
+        return Some(PairReason::Repository(image.repository()));
     }
     let same_tag = |other: &ImageRef| {
         other.digest().is_none() && image.digest().is_none() && other.tag() == image.tag()
     };
     let likely =
         scope == Scope::Same && workload.images.iter().any(same_tag) && !names.is_floating(image);
-    likely.then_some(Tie::SameTag)
+    likely.then(|| PairReason::SameTag(image.tag_or_latest()))
 }
 
 /// Whether two migrations are of one app: what a second Job needs to be another attempt or another migration of it.
@@ -130,29 +166,6 @@ pub fn same_app(left: &MigrationFacts, right: &MigrationFacts, names: &ImageName
     let images = left.image.as_ref().zip(right.image.as_ref());
     shared_scope(&left.ties, &right.ties) != Scope::Different
         && images.is_some_and(|(left, right)| names.same_repository(left, right))
-}
-
-/// Every migration in view that gates the workload, of what was attempted the newest of each.
-pub fn pairs_of<'s>(
-    state: &'s ClusterState,
-    workload: &WorkloadFacts,
-    names: &ImageNames,
-) -> Vec<Pair<'s>> {
-    let pair = |migration: &'s MigrationFacts, attempted| {
-        let reason = pair(migration, workload, names)?;
-        Some(Pair { migration, reason, attempted })
-    };
-    let mut newest: Vec<&'s Attempt> = Vec::new();
-    for sighting in state.attempts().tied_to(workload, names) {
-        let attempt = sighting.attempt();
-        if tie(&attempt.facts, workload, names).is_some() {
-            // The newest attempt of a migration speaks for it.
-            newest.retain(|older| older.migration != attempt.migration);
-            newest.push(attempt);
-        }
-    }
-    let planned = state.migrations().iter().filter_map(|migration| pair(migration, false));
-    planned.chain(newest.iter().filter_map(|attempt| pair(&attempt.facts, true))).collect()
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -308,7 +321,8 @@ mod tests {
             images: vec![ImageRef::parse("shop/api:v1").unwrap()],
             floor: None,
         };
-        let pairs = pairs_of(&state, &workload, &ImageNames::default());
+        let names = ImageNames::default();
+        let pairs = PairedWorkload::of(workload, &state, &names).pairs(&state, &names);
         let names: Vec<&str> = pairs.iter().map(|pair| pair.migration.key.name.as_str()).collect();
         assert_eq!(names, ["job-new"]);
     }

@@ -102,6 +102,17 @@ impl WorkloadFacts {
             floor: workload.key(keys::REQUIRES_RELEASE).map(|key| key.value.to_owned()),
         }
     }
+
+    /// Whether the same migrations surely gate both: nothing that a sure pair goes by tells them apart.
+    pub fn surely_pairs_like(&self, other: &Self) -> bool {
+        let (own, others) = (&self.ties, &other.ties);
+        self.key.namespace == other.key.namespace
+            && own.app == others.app
+            && own.application == others.application
+            && own.instance == others.instance
+            && self.images.len() == other.images.len()
+            && self.images.iter().zip(&other.images).all(|(own, other)| own.same_repository(other))
+    }
 }
 
 impl WorkloadFacts {

@@ -18,12 +18,11 @@ use crate::policy::{Context, OnUnknown, Policy};
 pub(super) fn judge(
     admission: &Admission<'_>,
     known: &Known<'_>,
-    state: &ClusterState,
     policy: &Policy,
     now: Timestamp,
     decision: &mut Decision,
 ) {
-    let (namespace, workload) = (known.namespace, known.workload);
+    let &Known { workload, namespace, state, .. } = known;
     let created = admission.operation == Operation::Create;
     let first = created && admission.is_admitted() && workload.is_opted_in();
     if workload.manifest.metadata.is_being_deleted() || !(first || state.attempts().has(namespace))
@@ -37,7 +36,7 @@ pub(super) fn judge(
     };
     let change = Change { new: workload, old, namespace };
     let mut judgements = if state.attempts().has(namespace) {
-        gate::judge_knowing(known.facts(), change, state, policy, now)
+        gate::judge_paired(known.paired(), change, state, policy, now)
     } else {
         gate::first_install(change, state, policy, now)
     };

@@ -20,7 +20,7 @@ pub use release::{Match, Release, Releases};
 use self::evidence::Evidence;
 use self::verdict::Gate;
 use super::Policy;
-use crate::cluster::{Attempt, ClusterState, Override, Sighting, WorkloadFacts, pairing};
+use crate::cluster::{Attempt, ClusterState, Override, PairedWorkload, Sighting, WorkloadFacts};
 use crate::domain::keys;
 use crate::domain::outcome::Outcome;
 use crate::domain::workload::Workload;
@@ -136,19 +136,18 @@ pub fn judge<'s>(
     policy: &Policy,
     now: Timestamp,
 ) -> Vec<Judgement<'s>> {
-    let facts = WorkloadFacts::of(change.new, change.namespace);
-    judge_knowing(&facts, change, state, policy, now)
+    judge_paired(&change.paired(state, policy), change, state, policy, now)
 }
 
-/// The same with the facts of the new workload, for whoever has them.
-pub fn judge_knowing<'s>(
-    facts: &WorkloadFacts,
+/// The same for whoever knows what pairs with the new workload.
+pub fn judge_paired<'s>(
+    new: &PairedWorkload<'s>,
     change: Change<'_>,
     state: &'s ClusterState,
     policy: &Policy,
     now: Timestamp,
 ) -> Vec<Judgement<'s>> {
-    match gate(facts, change, state, policy, now) {
+    match gate(new, change, state, policy, now) {
         Some(gate) => gate.judge(),
         None => first_install(change, state, policy, now),
     }
@@ -156,19 +155,16 @@ pub fn judge_knowing<'s>(
 
 /// What a change is judged by; `None` where no attempt pairs with either side of it.
 fn gate<'s, 'w>(
-    facts: &WorkloadFacts,
+    new: &PairedWorkload<'s>,
     change: Change<'w>,
     state: &'s ClusterState,
     policy: &'w Policy,
     now: Timestamp,
 ) -> Option<Gate<'s, 'w>> {
     let old = change.old.map(|old| WorkloadFacts::of(old, change.namespace));
-    let sides = [Some(facts), old.as_ref()];
-    let (sure, likely) = paired(sides.into_iter().flatten(), state, policy);
-    let is_sure = !sure.is_empty();
-    let attempts = if is_sure { sure } else { likely };
+    let (attempts, is_sure) = attempts_of(new, old.as_ref(), state, policy);
     (!attempts.is_empty()).then(|| {
-        let overrides = overriding::of_change(facts, old.as_ref(), state, policy, now);
+        let overrides = overriding::of_change(&new.facts, old.as_ref(), state, policy, now);
         let evidence = Evidence::new(attempts, overrides.clone(), policy);
         Gate { change, state, policy, now, evidence, overrides, sure: is_sure }
     })
@@ -179,34 +175,52 @@ impl Change<'_> {
         let sides = [Some(self.new), self.old].into_iter().flatten();
         sides.map(|workload| WorkloadFacts::of(workload, self.namespace)).collect()
     }
+
+    /// What pairs with the workload as it will be.
+    fn paired<'s>(&self, state: &'s ClusterState, policy: &Policy) -> PairedWorkload<'s> {
+        let facts = WorkloadFacts::of(self.new, self.namespace);
+        PairedWorkload::of(facts, state, &policy.names)
+    }
 }
 
-/// The attempts that pair with either side of a change, surely or likely: a workload that leaves its pair in the
-/// same update is gated all the same.
-fn paired<'f, 's>(
-    sides: impl Iterator<Item = &'f WorkloadFacts>,
+/// The attempts that a change is judged by, and whether they surely pair with either side of it, or only likely: a
+/// workload that leaves its pair in the same update is gated all the same.
+fn attempts_of<'s>(
+    new: &PairedWorkload<'s>,
+    old: Option<&WorkloadFacts>,
     state: &'s ClusterState,
     policy: &Policy,
-) -> (Vec<&'s Sighting>, Vec<&'s Sighting>) {
-    let mut found: Vec<(&'s Sighting, bool)> = Vec::new();
-    for side in sides {
-        for sighting in state.attempts().tied_to(side, &policy.names) {
-            let facts = &sighting.attempt().facts;
-            let Some(tie) = pairing::tie(facts, side, &policy.names) else {
-                continue;
-            };
-            let sure = tie.is_sure();
-            let uid = &sighting.attempt().uid;
-            match found.iter_mut().find(|(known, _)| known.attempt().uid == *uid) {
-                Some((_, known)) => *known |= sure,
-                None => found.push((sighting, sure)),
-            }
+) -> (Vec<&'s Sighting>, bool) {
+    let sure = |paired: &PairedWorkload<'s>| {
+        let sure = paired.attempts.iter().filter(|attempt| attempt.reason.is_sure());
+        sure.map(|attempt| attempt.sighting).collect::<Vec<_>>()
+    };
+    let mut found = sure(new);
+    let old = old.filter(|old| found.is_empty() || !old.surely_pairs_like(&new.facts));
+    let old = old.map(|old| PairedWorkload::of(old.clone(), state, &policy.names));
+    if let Some(old) = &old {
+        join(&mut found, sure(old));
+    }
+    if !found.is_empty() {
+        return (found, true);
+    }
+    let all = |paired: &PairedWorkload<'s>| paired.attempts.iter().map(|a| a.sighting).collect();
+    let mut likely: Vec<&'s Sighting> = all(new);
+    join(&mut likely, old.as_ref().map(all).unwrap_or_default());
+    (likely, false)
+}
+
+/// Adds what is not there yet, in the order in which the Jobs were created.
+fn join<'s>(found: &mut Vec<&'s Sighting>, more: Vec<&'s Sighting>) {
+    let before = found.len();
+    for sighting in more {
+        if !found.iter().any(|known| std::ptr::eq(*known, sighting)) {
+            found.push(sighting);
         }
     }
-    found.sort_by_key(|(s, _)| (s.attempt().created, s.attempt().uid.as_str()));
-    let (sure, likely): (Vec<_>, Vec<_>) = found.into_iter().partition(|(_, sure)| *sure);
-    let sightings = |list: Vec<(&'s Sighting, bool)>| list.into_iter().map(|(s, _)| s).collect();
-    (sightings(sure), sightings(likely))
+    if found.len() > before {
+        found.sort_by_key(|s| (s.attempt().created, s.attempt().uid.as_str()));
+    }
 }
 
 impl Judgement<'_> {

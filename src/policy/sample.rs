@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::finding::{Problem, Problems};
 use super::rule::{Check, Rule};
 use super::{Context, Policy};
-use crate::cluster::{ClusterState, WorkloadFacts, pairing};
+use crate::cluster::{ClusterState, PairedWorkload, WorkloadFacts};
 use crate::domain::job::Job;
 use crate::domain::workload::{Workload, WorkloadKind};
 use crate::policy::context::Standing;
@@ -135,7 +135,7 @@ pub(crate) fn bundle(
         policy: &policy,
         state: &state,
         namespace: "shop",
-        pairs: pairing::pairs_of(&state, &facts, &policy.names),
+        pairs: PairedWorkload::of(facts, &state, &policy.names).pairs(&state, &policy.names),
         standing: Standing::OptedIn,
         stamps: None,
     };

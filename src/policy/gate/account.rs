@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use super::evidence::{Proof, Which};
 use super::release::{Match, Release, Releases};
 use super::verdict::Gate;
-use super::{Change, Judgement, Verdict, Voice, gate, judge, overriding};
+use super::{Change, Judgement, Verdict, Voice, gate, judge_paired, overriding};
 use crate::cluster::{ClusterState, PairReason, Sighting, WorkloadFacts, pairing};
 use crate::domain::image::ImageRef;
 use crate::domain::keys;
@@ -18,7 +18,7 @@ use crate::policy::Policy;
 /// What the gate goes by where it judges a change.
 #[derive(Debug)]
 pub struct Account<'s> {
-    /// What [`judge`] says.
+    /// What [`judge`](super::judge) says.
     pub judgements: Vec<Judgement<'s>>,
     /// The releases that the workload is about to run, as a person calls them.
     pub releases: Vec<String>,
@@ -85,16 +85,16 @@ pub struct Proven {
     pub image: String,
 }
 
-/// Accounts for what [`judge`] says of a change.
+/// Accounts for what [`judge`](super::judge) says of a change.
 pub fn account<'s>(
     change: Change<'_>,
     state: &'s ClusterState,
     policy: &Policy,
     now: Timestamp,
 ) -> Account<'s> {
-    let judgements = judge(change, state, policy, now);
-    let facts = WorkloadFacts::of(change.new, change.namespace);
-    let gate = gate(&facts, change, state, policy, now);
+    let paired = change.paired(state, policy);
+    let judgements = judge_paired(&paired, change, state, policy, now);
+    let gate = gate(&paired, change, state, policy, now);
     let (before, new) = match &gate {
         Some(gate) => gate.releases(),
         None => (Releases::default(), Releases::of::<ImageRef>(change.new, &[], &policy.names)),

@@ -5,10 +5,13 @@ use jiff::Timestamp;
 use super::contract;
 use super::evidence::{Evidence, Moment, Proof, Which};
 use super::release::{Match, Release, Releases, digest_of};
-use super::{Change, Judgement, Remark, Verdict, overriding, paired};
-use crate::cluster::{Attempt, ClusterState, Override, Sighting, WorkloadFacts};
+use super::{Change, Judgement, Remark, Verdict, attempts_of, overriding};
+use crate::cluster::{
+    Attempt, ClusterState, Override, PairedWorkload, Shared, Sighting, WorkloadFacts,
+};
 use crate::domain::image::ImageRef;
 use crate::domain::keys;
+use crate::domain::migration::Migration;
 use crate::domain::outcome::Outcome;
 use crate::domain::role::MigrationPhase;
 use crate::domain::workload::Workload;
@@ -36,8 +39,9 @@ impl<'s, 'w> Gate<'s, 'w> {
             .into_iter()
             .filter(|release| !running.iter().any(|old| old.is(release, &self.policy.names)));
         judgements.extend(changed.map(|release| {
-            let verdict = self.verdict(&release, &running);
-            let remarks = self.remarks(&release, &running, verdict);
+            let proof = self.proof(&release);
+            let verdict = self.verdict_on(&proof, &release, &running);
+            let remarks = self.remarks(&proof, &release, &running, verdict);
             let judgement = Judgement {
                 remarks,
                 release: release.name(),
@@ -96,14 +100,26 @@ impl<'s, 'w> Gate<'s, 'w> {
         release.compare(&attempt.facts, attempt.image_id.as_deref(), self.policy)
     }
 
+    fn proof(&self, release: &Release<'_>) -> Proof<'s> {
+        self.evidence.proof(Which::Of(release, self.policy))
+    }
+
     pub(super) fn verdict(&self, release: &Release<'_>, running: &[Release<'_>]) -> Verdict<'s> {
+        self.verdict_on(&self.proof(release), release, running)
+    }
+
+    fn verdict_on(
+        &self,
+        proof: &Proof<'s>,
+        release: &Release<'_>,
+        running: &[Release<'_>],
+    ) -> Verdict<'s> {
         if self.is_floating(release) {
             return Verdict::Floating;
         }
         if let Some(contract) = self.excluded_by(release, true) {
             return Verdict::Excluded(contract);
         }
-        let proof = self.evidence.proof(Which::Of(release, self.policy));
         if matches!(proof, Proof::Complete { .. }) {
             return Verdict::Proven;
         }
@@ -119,7 +135,7 @@ impl<'s, 'w> Gate<'s, 'w> {
             return contract.map_or(Verdict::RanHere, |c| Verdict::Excluded(c.attempt()));
         }
         if let Proof::Lacking(lacking) = proof {
-            return self.held_by(&lacking);
+            return self.held_by(lacking);
         }
         self.nothing_ran(release, running)
     }
@@ -183,6 +199,7 @@ impl<'s, 'w> Gate<'s, 'w> {
 
     fn remarks(
         &self,
+        proof: &Proof<'s>,
         release: &Release<'_>,
         running: &[Release<'_>],
         verdict: Verdict<'s>,
@@ -191,11 +208,9 @@ impl<'s, 'w> Gate<'s, 'w> {
         if matches!(verdict, Verdict::Floating) {
             return remarks;
         }
-        if let (Verdict::Proven, Proof::Complete { again }) =
-            (verdict, self.evidence.proof(Which::Of(release, self.policy)))
-        {
-            remarks.extend(again.into_iter().map(Remark::TriedAgain));
-            remarks.extend(self.missing(release, running));
+        if let (Verdict::Proven, Proof::Complete { again }) = (verdict, proof) {
+            remarks.extend(again.iter().map(|attempt| Remark::TriedAgain(attempt)));
+            remarks.extend(self.missing(release, running).into_iter().map(Remark::Missing));
         }
         if !matches!(verdict, Verdict::Excluded(_)) {
             remarks.extend(self.excluded_by(release, false).map(Remark::GuessedContract));
@@ -211,34 +226,46 @@ impl<'s, 'w> Gate<'s, 'w> {
     }
 
     /// The expand migrations of the release that runs now that were not attempted for a newer one.
-    fn missing(&self, release: &Release<'_>, running: &[Release<'_>]) -> Vec<Remark<'s>> {
+    fn missing(&self, release: &Release<'_>, running: &[Release<'_>]) -> Vec<&'s Attempt> {
         let mut missing: Vec<&'s Attempt> = Vec::new();
-        let attests = self.evidence.attests(Which::Of(release, self.policy));
         for old in running {
-            if self.position(release) <= self.position(old) {
+            let dropped: Vec<&'s Attempt> = self.dropped(old, release).collect();
+            // Few releases drop any, and order among releases is looked up in all that succeeded.
+            if dropped.is_empty() || self.position(release) <= self.position(old) {
                 continue;
             }
-            for sighting in self.evidence.attempts().iter().rev() {
-                let attempt = sighting.attempt();
-                let same = |other: &Attempt| other.migration == attempt.migration;
-                // What rules most of them out comes first: this looks at every pair of attempts.
-                if self.compare(old, attempt) == Match::Same
-                    && attempt.phase == MigrationPhase::Expand
-                    && self.evidence.binds(attempt)
-                    && !missing.iter().any(|known| same(known))
-                    && !attests.iter().any(|one| one.names(&attempt.migration))
-                    && !self
-                        .evidence
-                        .attempts()
-                        .iter()
-                        .map(|s| s.attempt())
-                        .any(|other| same(other) && self.compare(release, other) == Match::Same)
-                {
+            for attempt in dropped {
+                if !missing.iter().any(|known| known.migration == attempt.migration) {
                     missing.push(attempt);
                 }
             }
         }
-        missing.into_iter().map(Remark::Missing).collect()
+        missing
+    }
+
+    /// The expand attempts of one release whose migrations were neither attempted nor attested for another one, from
+    /// the newest on.
+    fn dropped<'a>(
+        &'a self,
+        old: &'a Release<'_>,
+        release: &'a Release<'_>,
+    ) -> impl Iterator<Item = &'s Attempt> + 'a {
+        let attempts = || self.evidence.attempts().iter().rev().map(|s| s.attempt());
+        let was_tried = move |migration: &Shared<Migration>| {
+            let mut others = attempts().filter(|other| other.migration == *migration);
+            others.any(|other| self.compare(release, other) == Match::Same)
+        };
+        let is_attested = |migration: &Migration| {
+            let attests = self.evidence.attests(Which::Of(release, self.policy));
+            attests.iter().any(|one| one.names(migration))
+        };
+        attempts().filter(move |attempt| {
+            self.compare(old, attempt) == Match::Same
+                && attempt.phase == MigrationPhase::Expand
+                && self.evidence.binds(attempt)
+                && !was_tried(&attempt.migration)
+                && !is_attested(&attempt.migration)
+        })
     }
 
     /// The newest attempt of this tag if an earlier one ran another image under it.
@@ -246,9 +273,8 @@ impl<'s, 'w> Gate<'s, 'w> {
         let image = release.image.filter(|image| image.digest().is_none())?;
         let ran = |s: &&'s Sighting| {
             let attempt = s.attempt();
-            let same = attempt.facts.image.as_ref().is_some_and(|ran| ran == image);
-            let digest = attempt.image_id.as_deref().and_then(digest_of);
-            digest.filter(|_| same).map(|digest| (attempt, digest))
+            attempt.facts.image.as_ref().filter(|ran| **ran == *image)?;
+            Some((attempt, digest_of(attempt.image_id.as_deref()?)?))
         };
         let mut runs = self.evidence.attempts().iter().rev().filter_map(ran);
         let (newest, digest) = runs.next()?;
@@ -269,8 +295,11 @@ impl<'s, 'w> Gate<'s, 'w> {
         let mut facts = WorkloadFacts::of(self.change.new, upstream);
         // Applications and instances are named differently in every environment.
         (facts.ties.application, facts.ties.instance) = (None, None);
-        let (attempts, _) = paired(std::iter::once(&facts), self.state, self.policy);
-        let overrides = overriding::of_change(&facts, None, self.state, self.policy, self.now);
+        let upstream = PairedWorkload::of(facts, self.state, &self.policy.names);
+        let (attempts, sure) = attempts_of(&upstream, None, self.state, self.policy);
+        let attempts = if sure { attempts } else { Vec::new() };
+        let facts = &upstream.facts;
+        let overrides = overriding::of_change(facts, None, self.state, self.policy, self.now);
         let evidence = Evidence::new(attempts, overrides, self.policy);
         matches!(evidence.proof(Which::Of(release, self.policy)), Proof::Complete { .. })
     }

@@ -115,8 +115,8 @@ declare_rule! {
 fn migration(job: &Job<'_>, cx: &Context<'_>, found: &mut Problems) {
     let workloads = cx.state.workloads();
     let facts = MigrationFacts::of(job, cx.namespace);
-    let gates = |workload| pairing::pair(&facts, workload, &cx.policy.names);
-    if workloads.is_empty() || workloads.iter().any(|workload| gates(workload).is_some()) {
+    let gates = |workload| pairing::tie(&facts, workload, &cx.policy.names).is_some();
+    if workloads.is_empty() || workloads.iter().any(gates) {
         return;
     }
     let path =
