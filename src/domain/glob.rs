@@ -10,7 +10,11 @@ const LONGEST: usize = 255;
 
 /// A pattern.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Glob(Box<str>);
+pub struct Glob {
+    text: Box<str>,
+    /// Most patterns have none, and tags are matched for every decision.
+    has_star: bool,
+}
 
 /// Why a text is no pattern.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -44,18 +48,21 @@ impl Glob {
         let plain = |c: char| c.is_ascii_alphanumeric() || "*-_.:/@".contains(c);
         match text.chars().find(|c| !plain(*c)) {
             Some(odd) => Err(GlobError::Character(odd)),
-            None => Ok(Self(text.into())),
+            None => Ok(Self { text: text.into(), has_star: text.contains('*') }),
         }
     }
 
     /// The pattern as it is written.
     pub fn as_str(&self) -> &str {
-        &self.0
+        &self.text
     }
 
     /// Whether a name matches the whole pattern. Takes no longer than the product of both lengths.
     pub fn matches(&self, name: &str) -> bool {
-        let Some((head, rest)) = self.0.split_once('*') else { return &*self.0 == name };
+        if !self.has_star {
+            return &*self.text == name;
+        }
+        let Some((head, rest)) = self.text.split_once('*') else { return false };
         let Some(mut name) = name.strip_prefix(head) else { return false };
         let (middle, tail) = rest.rsplit_once('*').unwrap_or(("", rest));
         for part in middle.split('*').filter(|part| !part.is_empty()) {

@@ -85,6 +85,9 @@ impl ImageNames {
 
     /// The image by the name of its original. The longest prefix counts, once.
     pub fn original<'i>(&self, image: &'i ImageRef) -> Cow<'i, ImageRef> {
+        if self.aliases.is_empty() {
+            return Cow::Borrowed(image);
+        }
         let found = self
             .aliases
             .iter()
