@@ -31,7 +31,7 @@ where
         let metadata = event.metadata();
         let mut line = Line { text: String::with_capacity(512) };
         line.text.push_str("{\"timestamp\":\"");
-        write_time(&mut line.text, SystemTime::now())?;
+        write_time(&mut line.text, SystemTime::now());
         line.text.push_str("\",\"level\":\"");
         line.text.push_str(metadata.level().as_str());
         line.text.push_str("\",\"target\":\"");
@@ -81,7 +81,8 @@ impl Visit for Line {
     }
 
     fn record_bool(&mut self, field: &Field, value: bool) {
-        self.plain(field, value);
+        self.key(field);
+        self.text.push_str(if value { "true" } else { "false" });
     }
 }
 
@@ -108,13 +109,30 @@ fn quote(text: &mut String, value: &str) {
 }
 
 /// Appends a time as RFC 3339 in UTC with microseconds.
-fn write_time(text: &mut String, time: SystemTime) -> fmt::Result {
+fn write_time(text: &mut String, time: SystemTime) {
     let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
-    let (days, second) = (since.as_secs() / 86_400, since.as_secs() % 86_400);
-    let (year, month, day) = civil_from_days(i64::try_from(days).unwrap_or_default());
-    let (hour, minute, second) = (second / 3_600, second / 60 % 60, second % 60);
-    let micros = since.subsec_micros();
-    write!(text, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{micros:06}Z")
+    let seconds = i64::try_from(since.as_secs()).unwrap_or_default();
+    let (year, month, day) = civil_from_days(seconds / 86_400);
+    for (number, digits, end) in [
+        (year, 4, '-'),
+        (month, 2, '-'),
+        (day, 2, 'T'),
+        (seconds / 3_600 % 24, 2, ':'),
+        (seconds / 60 % 60, 2, ':'),
+        (seconds % 60, 2, '.'),
+        (since.subsec_micros().into(), 6, 'Z'),
+    ] {
+        write_digits(text, number, digits);
+        text.push(end);
+    }
+}
+
+/// Appends the last digits of a number.
+fn write_digits(text: &mut String, number: i64, digits: u32) {
+    for place in (0..digits).rev() {
+        let digit = number / 10_i64.pow(place) % 10;
+        text.push(char::from(b'0' + u8::try_from(digit).unwrap_or_default()));
+    }
 }
 
 #[cfg(test)]
@@ -135,7 +153,7 @@ mod tests {
         ];
         for (seconds, want) in cases {
             let mut text = String::new();
-            write_time(&mut text, UNIX_EPOCH + Duration::from_secs(seconds)).unwrap();
+            write_time(&mut text, UNIX_EPOCH + Duration::from_secs(seconds));
             assert_eq!(text, want);
         }
     }
