@@ -17,7 +17,7 @@ use crate::domain::workload::{Workload, WorkloadKind};
 /// server, so each of these becomes an HTTP 400 and the webhook's `failurePolicy` decides.
 #[derive(Debug, Error)]
 pub enum DecodeError {
-    /// The body is not JSON, or not of the shape of a review.
+    /// The body is not JSON where it is read, or not of the shape of a review.
     #[error("the body is no AdmissionReview: {0}")]
     Malformed(#[from] serde_json::Error),
     /// The body is not even text.
@@ -154,7 +154,8 @@ fn quickly<'b, T: Deserialize<'b>>(object: &'b str) -> Option<T> {
     reader.end().ok().map(|()| manifest)
 }
 
-/// Reads an object with care: the text of a Job is gone by once more, where it is stamped.
+/// Reads a whole object strictly: a Job's text is parsed once more for its stamps (`engine/mutate.rs`), where an error
+/// would not be seen.
 fn read<'b, T: Deserialize<'b>>(
     object: &'b str,
     wrap: impl FnOnce(T) -> Subject<'b>,

@@ -2,7 +2,8 @@
 //!
 //! Nine tenths of a review are fields that no rule asks for: the old object, the managed fields, the copy of the
 //! manifest that `kubectl apply` keeps. Skipping them was most of what a decision cost. Of a value that is skipped only
-//! the end is looked for: API servers write JSON, and what nobody reads decides nothing.
+//! the end is looked for. API servers write nothing but JSON; what else is kept as text is told or read as nothing by
+//! whoever reads it later.
 //!
 //! What this reader returns of JSON, `serde_json` returns too. It refuses without a reason what is broken where it reads
 //! and what it does not know, such as numbers with a fraction; the caller then asks `serde_json`, which decides and has
@@ -90,52 +91,17 @@ impl<'de> Reader<'de> {
         Ok(())
     }
 
-    /// Goes past a string and tells whether it has escapes.
-    fn skip_string(&mut self) -> Result<bool, Refused> {
-        self.take(b'"')?;
-        let mut escaped = false;
-        loop {
-            self.at += scan::plain_length(self.rest());
-            match self.byte() {
-                Some(b'"') => {
-                    self.at += 1;
-                    return Ok(escaped);
-                }
-                Some(b'\\') => {
-                    escaped = true;
-                    self.at += 1;
-                    self.skip_escape()?;
-                }
-                _ => return Err(Refused),
-            }
-        }
-    }
-
-    fn skip_escape(&mut self) -> Result<(), Refused> {
-        let length = match self.byte() {
-            Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => 1,
-            Some(b'u') => {
-                let digits = self.text.as_bytes().get(self.at + 1..self.at + 5);
-                if !digits.is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit)) {
-                    return Err(Refused);
-                }
-                5
-            }
-            _ => return Err(Refused),
-        };
-        self.at += length;
-        Ok(())
-    }
-
     fn string(&mut self) -> Result<Cow<'de, str>, Refused> {
-        self.peek();
+        self.take(b'"')?;
         let start = self.at;
-        let escaped = self.skip_string()?;
-        if escaped {
-            let quoted = self.text.get(start..self.at).ok_or(Refused)?;
-            return serde_json::from_str(quoted).map(Cow::Owned).map_err(|_| Refused);
+        self.at += scan::plain_length(self.rest());
+        if self.byte() == Some(b'"') {
+            self.at += 1;
+            return self.text.get(start..self.at - 1).map(Cow::Borrowed).ok_or(Refused);
         }
-        self.text.get(start + 1..self.at - 1).map(Cow::Borrowed).ok_or(Refused)
+        self.at += scan::string_length(self.rest()).ok_or(Refused)?;
+        let quoted = self.text.get(start - 1..self.at).ok_or(Refused)?;
+        serde_json::from_str(quoted).map(Cow::Owned).map_err(|_| Refused)
     }
 
     fn skip_digits(&mut self) -> Result<(), Refused> {

@@ -119,7 +119,7 @@ fn what_is_skipped_ends_where_it_should() {
     }
 }
 
-/// Whoever reads such a value later reads it with care.
+/// Whoever reads such a value later sees what is wrong with it.
 #[test]
 fn what_is_skipped_is_not_read() {
     for text in ["[1,]", "[1 2]", "[1}", r#"{"a" 1}"#, "{,}", r#""\x""#, "\"a\nb\""] {
