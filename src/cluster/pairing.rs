@@ -11,13 +11,13 @@ use crate::domain::names::ImageNames;
 
 /// Why a migration and a workload belong together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PairReason<Text = String> {
+pub enum PairReason<S = String> {
     /// Both carry `wavegate.dev/app` with this value.
-    App(Text),
+    App(S),
     /// Both use an image of this repository.
-    Repository(Text),
+    Repository(S),
     /// Both are of one Application or instance and their different images have this tag: likely, no more.
-    SameTag(Text),
+    SameTag(S),
 }
 
 impl PairReason<&str> {
@@ -31,7 +31,7 @@ impl PairReason<&str> {
     }
 }
 
-impl<Text> PairReason<Text> {
+impl<S> PairReason<S> {
     /// Whether the pair is sure enough for a rule to deny.
     pub fn is_sure(&self) -> bool {
         !matches!(self, Self::SameTag(_))
@@ -191,6 +191,7 @@ fn shared_scope(left: &Ties, right: &Ties) -> Scope {
 mod tests {
     use super::*;
     use crate::cluster::{ObjectKey, Shared};
+    use crate::domain::names::Alias;
     use crate::domain::role::Confidence;
 
     struct Side {
@@ -216,26 +217,32 @@ mod tests {
         ObjectKey { kind, namespace: namespace.to_owned(), name: "x".to_owned() }
     }
 
-    fn paired(migration: &Side, workload: &Side) -> Option<PairReason> {
-        let migration = MigrationFacts {
+    fn migration(side: &Side) -> MigrationFacts {
+        MigrationFacts {
             key: key("Job", "shop"),
-            ties: ties(migration).into(),
-            image: ImageRef::parse(migration.image).ok(),
+            ties: ties(side).into(),
+            image: ImageRef::parse(side.image).ok(),
             ordering: Shared::default(),
             confidence: Confidence::Strong,
-        };
-        let workload = WorkloadFacts {
+        }
+    }
+
+    fn workload(side: &Side) -> WorkloadFacts {
+        WorkloadFacts {
             key: key("Deployment", "shop"),
-            ties: ties(workload),
+            ties: ties(side),
             images: vec![
                 ImageRef::parse("sidecar/proxy:3").unwrap(),
-                ImageRef::parse(workload.image).unwrap(),
+                ImageRef::parse(side.image).unwrap(),
             ],
             floor: None,
-        };
+        }
+    }
+
+    fn paired(left: &Side, right: &Side) -> Option<PairReason> {
         let latest = crate::domain::glob::Glob::parse("latest").unwrap();
         let names = ImageNames { floating: vec![latest], aliases: Vec::new() };
-        pair(&migration, &workload, &names)
+        pair(&migration(left), &workload(right), &names)
     }
 
     #[test]
@@ -325,6 +332,43 @@ mod tests {
         let pairs = PairedWorkload::of(workload, &state, &names).pairs(&state, &names);
         let names: Vec<&str> = pairs.iter().map(|pair| pair.migration.key.name.as_str()).collect();
         assert_eq!(names, ["job-new"]);
+    }
+
+    /// The gate does not look up the old side of a change where the new one surely pairs with the same.
+    #[test]
+    fn what_surely_pairs_alike_is_surely_gated_by_the_same() {
+        let optional = [None, Some("a"), Some("b")];
+        let mut sides = Vec::new();
+        for app in optional {
+            for application in [None, Some("x"), Some("y")] {
+                for instance in optional {
+                    let images = ["shop/api:v1", "shop/api:v2", "mirror.io/shop/api:v1", "web:v1"];
+                    sides.extend(images.map(|image| Side { app, application, instance, image }));
+                }
+            }
+        }
+        let alias = Alias::new("mirror.io", "docker.io").unwrap();
+        let names = ImageNames { floating: Vec::new(), aliases: vec![alias] };
+        let migrations: Vec<MigrationFacts> = sides.iter().map(migration).collect();
+        let workloads: Vec<WorkloadFacts> = sides.iter().map(workload).collect();
+        let sure = |workload| -> Vec<bool> {
+            migrations.iter().map(|migration| is_sure(migration, workload, &names)).collect()
+        };
+        let gated: Vec<Vec<bool>> = workloads.iter().map(sure).collect();
+        let mut alike = 0;
+        for (old, of_old) in workloads.iter().zip(&gated) {
+            for (new, of_new) in workloads.iter().zip(&gated) {
+                if old.surely_pairs_like(new) {
+                    alike += 1;
+                    assert_eq!(of_old, of_new, "{old:?} {new:?}");
+                }
+            }
+        }
+        assert_eq!(
+            alike,
+            27 * 6,
+            "each is like itself, and the two tags of one repository are alike"
+        );
     }
 
     #[test]

@@ -12,7 +12,7 @@ pub(super) struct Place(usize);
 /// Sightings by the UID of their Job, and by their place, which costs no look-up.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Sightings {
-    places: HashMap<Box<str>, Place>,
+    places: HashMap<Arc<str>, Place>,
     /// Behind a pointer each: a vector has room to spare, and a copied namespace copies no attempt.
     kept: Vec<Option<Arc<Sighting>>>,
     vacant: Vec<Place>,

@@ -103,7 +103,8 @@ impl WorkloadFacts {
         }
     }
 
-    /// Whether the same migrations surely gate both: nothing that a sure pair goes by tells them apart.
+    /// Whether it is plain that the same migrations surely gate both: nothing that a sure pair goes by tells them apart.
+    /// Where it is not, they may all the same.
     pub fn surely_pairs_like(&self, other: &Self) -> bool {
         let (own, others) = (&self.ties, &other.ties);
         self.key.namespace == other.key.namespace
