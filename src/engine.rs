@@ -198,6 +198,8 @@ struct Known<'w> {
     namespace: &'w str,
     state: &'w ClusterState,
     names: &'w ImageNames,
+    /// Whether any attempt of the namespace is in view.
+    has_attempts: bool,
     paired: OnceCell<PairedWorkload<'w>>,
 }
 
@@ -208,7 +210,9 @@ impl<'w> Known<'w> {
         state: &'w ClusterState,
         policy: &'w Policy,
     ) -> Self {
-        Self { workload, namespace, state, names: &policy.names, paired: OnceCell::new() }
+        let has_attempts = state.attempts().has(namespace);
+        let names = &policy.names;
+        Self { workload, namespace, state, names, has_attempts, paired: OnceCell::new() }
     }
 
     fn paired(&self) -> &PairedWorkload<'w> {
@@ -275,7 +279,7 @@ fn soften_what_was_so_before(
 
 fn check_workload(known: &Known<'_>, policy: &Policy, decision: &mut Decision) {
     let &Known { workload, namespace, state, names, .. } = known;
-    let pairs = if state.migrations().is_empty() && !state.attempts().has(namespace) {
+    let pairs = if state.migrations().is_empty() && !known.has_attempts {
         Vec::new()
     } else {
         known.paired().pairs(state, names)

@@ -12,8 +12,8 @@ const LONGEST: usize = 255;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Glob {
     text: Box<str>,
-    /// Most patterns have none, and tags are matched for every decision.
-    has_star: bool,
+    /// Where its first star stands. Most have none, and tags are matched for every decision.
+    star: Option<usize>,
 }
 
 /// Why a text is no pattern.
@@ -48,7 +48,7 @@ impl Glob {
         let plain = |c: char| c.is_ascii_alphanumeric() || "*-_.:/@".contains(c);
         match text.chars().find(|c| !plain(*c)) {
             Some(odd) => Err(GlobError::Character(odd)),
-            None => Ok(Self { text: text.into(), has_star: text.contains('*') }),
+            None => Ok(Self { text: text.into(), star: text.find('*') }),
         }
     }
 
@@ -59,10 +59,9 @@ impl Glob {
 
     /// Whether a name matches the whole pattern. Takes no longer than the product of both lengths.
     pub fn matches(&self, name: &str) -> bool {
-        if !self.has_star {
-            return &*self.text == name;
-        }
-        let Some((head, rest)) = self.text.split_once('*') else { return false };
+        let Some(star) = self.star else { return &*self.text == name };
+        let (head, rest) = self.text.split_at(star);
+        let rest = rest.trim_start_matches('*');
         let Some(mut name) = name.strip_prefix(head) else { return false };
         let (middle, tail) = rest.rsplit_once('*').unwrap_or(("", rest));
         for part in middle.split('*').filter(|part| !part.is_empty()) {

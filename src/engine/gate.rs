@@ -22,11 +22,10 @@ pub(super) fn judge(
     now: Timestamp,
     decision: &mut Decision,
 ) {
-    let &Known { workload, namespace, state, .. } = known;
+    let &Known { workload, namespace, state, has_attempts, .. } = known;
     let created = admission.operation == Operation::Create;
     let first = created && admission.is_admitted() && workload.is_opted_in();
-    if workload.manifest.metadata.is_being_deleted() || !(first || state.attempts().has(namespace))
-    {
+    if workload.manifest.metadata.is_being_deleted() || !(first || has_attempts) {
         return;
     }
     let old = admission.old();
@@ -35,7 +34,7 @@ pub(super) fn judge(
         _ => None,
     };
     let change = Change { new: workload, old, namespace };
-    let mut judgements = if state.attempts().has(namespace) {
+    let mut judgements = if has_attempts {
         gate::judge_paired(known.paired(), change, state, policy, now)
     } else {
         gate::first_install(change, state, policy, now)
@@ -57,7 +56,7 @@ pub(super) fn judge(
         });
     }
     voice(&judgements, policy, decision);
-    if (decision.denies_by_gate() || !state.attempts().has(namespace)) && !state.was_asked() {
+    if (decision.denies_by_gate() || !has_attempts) && !state.was_asked() {
         decision.question = Some(Question {
             namespace: namespace.to_owned(),
             revisions_of: Some(ObjectKey {

@@ -208,7 +208,7 @@ impl<'s> Gate<'s, '_> {
         let mut proven: Vec<Proven> = Vec::new();
         for (token, image) in known {
             let of_app = app.image.is_some_and(|app| self.policy.names.same_repository(app, image));
-            let release = Release::elsewhere(token, image);
+            let release = Release::unplaced(token, image);
             let verdict = || self.verdict(&release, &before.all);
             let way = Proven { token: token.map(str::to_owned), image: image.to_string() };
             if of_app

@@ -176,7 +176,7 @@ impl<'s> Launch<'s> {
             images.push(only);
         }
         images.dedup();
-        let release = |image| Release::elsewhere(token, image);
+        let release = |image| Release::unplaced(token, image);
         images.into_iter().map(release).collect()
     }
 

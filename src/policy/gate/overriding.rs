@@ -209,7 +209,7 @@ pub(super) fn first_install<'s>(
     }
     // Without a migration nothing tells which container is the app's: the person does.
     let token = change.new.key(keys::RELEASE).map(|key| key.value);
-    let release = |image| Release::elsewhere(token, image);
+    let release = |image| Release::unplaced(token, image);
     let releases: Vec<Release<'_>> = facts.images.iter().map(release).collect();
     let evidence = Evidence::new(Vec::new(), overrides.clone(), policy);
     for release in &releases {

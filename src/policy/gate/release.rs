@@ -40,12 +40,12 @@ pub enum Match {
 }
 
 impl<'w> Release<'w> {
-    /// One that no workload in view says of itself.
-    pub fn elsewhere(token: Option<&'w str>, image: &'w ImageRef) -> Self {
+    /// One that is not read from a manifest's container, so that it has no paths.
+    pub fn unplaced(token: Option<&'w str>, image: &'w ImageRef) -> Self {
         Self { token, image: Some(image), source: None }
     }
 
-    /// Field path of what tells the release: the token, else the image. Empty where it was read elsewhere.
+    /// Field path of what tells the release: the token, else the image. Empty where it is unplaced.
     pub fn path(&self) -> String {
         match self.source {
             Some(Source { token: Some(token), .. }) => token.path(),
@@ -102,11 +102,7 @@ impl<'w> Release<'w> {
             return Match::Different;
         };
         let names = &policy.names;
-        let found = if names.aliases.is_empty() {
-            compare_images(image, migrated, image_id)
-        } else {
-            compare_images(&names.original(image), &names.original(migrated), image_id)
-        };
+        let found = compare_images(&names.original(image), &names.original(migrated), image_id);
         // Most attempts are of other releases, whatever their tags mean, so that is seen to first.
         let moves = || policy.is_floating(image) || policy.is_floating(migrated);
         if found != Match::Different && moves() { Match::Different } else { found }
@@ -133,6 +129,13 @@ impl Match {
 /// Images of one repository by digest, else by tag. Digests of different repositories can never agree, so those
 /// are compared by tag.
 fn compare_images(image: &ImageRef, migrated: &ImageRef, image_id: Option<&str>) -> Match {
+    // Of most images nothing else is written, and their repositories are no matter then.
+    if let (Some(left), Some(right)) = (image.tag(), migrated.tag())
+        && image.digest().is_none()
+        && migrated.digest().is_none()
+    {
+        return Match::of(left == right);
+    }
     if !image.same_repository(migrated) {
         return match (image.tag(), migrated.tag()) {
             (Some(left), Some(right)) => Match::of(left == right),
@@ -268,7 +271,7 @@ mod tests {
 
     fn matched(token: Option<&str>, image: &str, sample: Sample) -> Match {
         let image = ImageRef::parse(image).unwrap();
-        let release = Release::elsewhere(token, &image);
+        let release = Release::unplaced(token, &image);
         let attempt = sample.attempt();
         release.compare(&attempt.facts, attempt.image_id.as_deref(), &Policy::default())
     }

@@ -92,8 +92,7 @@ impl<'s, 'w> Gate<'s, 'w> {
 
     /// A floating tag proves nothing either way, and is WG303's to report; a token decides without it.
     pub(super) fn is_floating(&self, release: &Release<'_>) -> bool {
-        release.token.is_none()
-            && release.image.as_ref().is_none_or(|image| self.policy.is_floating(image))
+        release.token.is_none() && release.image.is_none_or(|image| self.policy.is_floating(image))
     }
 
     pub(super) fn compare(&self, release: &Release<'_>, attempt: &Attempt) -> Match {
@@ -167,7 +166,7 @@ impl<'s, 'w> Gate<'s, 'w> {
     /// wavegate looked is taken for good.
     fn ran_here(&self, release: &Release<'_>) -> bool {
         let Some(confirmation) = self.state.confirmation() else { return false };
-        let Some(image) = &release.image else { return false };
+        let Some(image) = release.image else { return false };
         let first = self.evidence.attempts().first().map(|s| s.attempt().created);
         confirmation.revisions.iter().any(|revision| {
             let has = revision.images.iter().any(|ran| self.policy.names.same(ran, image));
@@ -243,8 +242,8 @@ impl<'s, 'w> Gate<'s, 'w> {
         missing
     }
 
-    /// The expand attempts of one release whose migrations were neither attempted nor attested for another one, from
-    /// the newest on.
+    /// The expand attempts of an old release whose migrations were neither attempted nor attested for the new one,
+    /// from the newest on.
     fn dropped<'a>(
         &'a self,
         old: &'a Release<'_>,
