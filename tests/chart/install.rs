@@ -113,17 +113,22 @@ fn the_program_understands_the_arguments_that_the_chart_gives() {
 /// Nothing of it where nobody asks; else the arguments, and a way out to the collector's port and to no other.
 #[test]
 fn traces_come_with_their_arguments_and_the_collectors_port() {
-    let cases: [(&[&str], &[&str], Option<u16>); 4] = [
-        (&[], &[], None),
+    let cases: [(&[&str], &[&str], &[u16]); 5] = [
+        (&[], &[], &[]),
         (
             &["traces.endpoint=http://collector.observability:4318"],
             &["--otlp-endpoint=http://collector.observability:4318", "--otlp-sample-ratio=0"],
-            Some(4318),
+            &[4318],
         ),
         (
             &["traces.endpoint=http://collector/otlp", "traces.sampleRatio=0.01"],
             &["--otlp-endpoint=http://collector/otlp", "--otlp-sample-ratio=0.01"],
-            Some(80),
+            &[80],
+        ),
+        (
+            &["traces.endpoint=http://collector", "traces.podPorts={4318,4319}"],
+            &["--otlp-endpoint=http://collector", "--otlp-sample-ratio=0"],
+            &[4318, 4319],
         ),
         (
             &["traces.endpoint=https://collector", "traces.ca.configMapName=collector-ca"],
@@ -132,10 +137,10 @@ fn traces_come_with_their_arguments_and_the_collectors_port() {
                 "--otlp-sample-ratio=0",
                 "--otlp-ca=/traces-ca/ca.crt",
             ],
-            Some(443),
+            &[443],
         ),
     ];
-    for (values, arguments, port) in cases {
+    for (values, arguments, ports) in cases {
         let rendered = objects(&template(values).ok());
         let pod = &only(&rendered, "Deployment")["spec"]["template"]["spec"];
         let args = pod["containers"][0]["args"].as_array().unwrap();
@@ -145,11 +150,31 @@ fn traces_come_with_their_arguments_and_the_collectors_port() {
         let egress = only(&rendered, "NetworkPolicy")["spec"]["egress"].as_array().unwrap();
         // Names, the API server, and the collector.
         let ways: Vec<_> = egress.iter().skip(2).map(|way| &way["ports"]).collect();
-        let wanted = port.map(|port| json!([{"port": port}]));
+        let wanted: Vec<_> = ports.iter().map(|port| json!({"port": port})).collect();
+        let wanted = (!wanted.is_empty()).then(|| Value::from(wanted));
         assert_eq!(ways, wanted.iter().collect::<Vec<_>>(), "{values:?}");
         let mounted = arguments.iter().any(|argument| argument.starts_with("--otlp-ca"));
         assert_eq!(pod["volumes"].is_array(), mounted, "{values:?}");
     }
+}
+
+/// What the chart does not know of, such as a header for the collector, stands beside what it does: the page's values.
+#[test]
+fn a_collector_gets_its_header_and_its_pods_their_port() {
+    let page = include_str!("../../docs/traces.md");
+    let mut blocks = page.split("```yaml\n").skip(1).filter_map(|text| text.split("```").next());
+    let values = blocks.find(|block| block.contains("extraEnv")).unwrap();
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(&file, values).unwrap();
+    let file = format!("--values={}", file.path().display());
+    let rendered = objects(&template(&[]).args([file.as_str()]).ok());
+    let container = &only(&rendered, "Deployment")["spec"]["template"]["spec"]["containers"][0];
+    let env = container["env"].as_array().unwrap();
+    assert_eq!(env[0]["name"], "WAVEGATE_NAMESPACE");
+    let header = json!({"secretKeyRef": {"name": "collector", "key": "headers"}});
+    assert_eq!(env[1..], [json!({"name": "OTEL_EXPORTER_OTLP_HEADERS", "valueFrom": header})]);
+    let egress = only(&rendered, "NetworkPolicy")["spec"]["egress"].as_array().unwrap();
+    assert_eq!(egress.last().unwrap()["ports"], json!([{"port": 4318}]));
 }
 
 #[test]

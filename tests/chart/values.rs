@@ -11,7 +11,7 @@ fn helm_finds_nothing_to_complain_about() {
 }
 
 /// A value, and what Helm says of it. Each of them would otherwise be a setting that is silently not in force.
-const WRONG: [(&str, &str); 31] = [
+const WRONG: [(&str, &str); 33] = [
     ("replicas=3", "additional properties 'replicas' not allowed"),
     ("server.replica=3", "at '/server'"),
     ("server.replicas=0", "at '/server/replicas'"),
@@ -40,6 +40,8 @@ const WRONG: [(&str, &str); 31] = [
     ("crds.keep=false", "at '/crds'"),
     ("traces.endpoint=collector:4318", "at '/traces/endpoint'"),
     ("traces.endpoint=http://me:secret@collector", "at '/traces/endpoint'"),
+    ("traces.podPorts={4318x}", "at '/traces/podPorts/0'"),
+    ("server.extraEnv[0].value=x", "at '/server/extraEnv/0'"),
     ("traces.sampleRatio=1.5", "at '/traces/sampleRatio'"),
     ("traces.sampleRate=1", "at '/traces'"),
     ("monitoring.serviceMonitor.interval=often", "at '/monitoring/serviceMonitor/interval'"),

@@ -14,7 +14,8 @@ const PAGE: &str = include_str!("../../docs/traces.md");
 
 /// The page's file, with every request traced and nobody to take the API server's own spans.
 fn tracing_of_the_api_server(control_plane: &ControlPlane) -> String {
-    let block = PAGE.split("```yaml\n").nth(1).and_then(|text| text.split("```").next());
+    let mut blocks = PAGE.split("```yaml\n").skip(1).filter_map(|text| text.split("```").next());
+    let block = blocks.find(|block| block.contains("kind: TracingConfiguration"));
     let text = block.expect("a block").replace("localhost:4317", &closed().to_string());
     assert!(PAGE.contains("--tracing-config-file=/etc/kubernetes/tracing.yaml"));
     let every = text.replace("samplingRatePerMillion: 100\n", "samplingRatePerMillion: 1000000\n");
