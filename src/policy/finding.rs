@@ -113,7 +113,7 @@ impl Finding {
 
     /// Whether a person's Bypass lets through what this finding holds.
     pub fn yields_to_bypass(&self) -> bool {
-        self.is_of_gate() && matches!(self.code(), "WG301" | "WG302" | "WG306")
+        self.is_of_gate() && matches!(self.code(), "WG301" | "WG302" | "WG306" | "WG308")
     }
 
     /// Says that what it rests on could not be confirmed.

@@ -224,6 +224,12 @@ fn join<'s>(found: &mut Vec<&'s Sighting>, more: Vec<&'s Sighting>) {
 }
 
 impl Judgement<'_> {
+    /// Whether a rule may hold the release for what happened here, or for what did not where it should have run before.
+    pub fn is_held(&self) -> bool {
+        let upstream = |remark: &Remark<'_>| matches!(remark, Remark::NotUpstream);
+        self.verdict.may_hold() || self.remarks.iter().any(upstream)
+    }
+
     /// The same without the overrides that it uses; `None` where it uses none.
     pub fn without_overrides(&self) -> Option<Self> {
         let (verdict, remarks) = self.unheard.clone()?;

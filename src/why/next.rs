@@ -177,7 +177,7 @@ impl Situation<'_, '_> {
         if !self.refused || !self.said.denials().all(|denial| denial.yields_to_bypass) {
             return None;
         }
-        let held = self.judgements.iter().filter(|judgement| judgement.verdict.may_hold());
+        let held = self.judgements.iter().filter(|judgement| judgement.is_held());
         let commands: Vec<String> = held.map(|judgement| self.bypass_of(judgement)).collect();
         let says = "as the last resort, and where you answer for it: write a reason, and let the \
                     release through by a GateOverride";

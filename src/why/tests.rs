@@ -150,6 +150,19 @@ fn the_last_step_is_an_override_that_lacks_its_reason_alone() {
 }
 
 #[test]
+fn what_is_not_proven_upstream_yields_to_a_bypass_as_well() {
+    let mut policy = Policy::default();
+    policy.upstream = Some("staging".to_owned());
+    policy.set_severity("WG308", Severity::Deny);
+    let v2 = Sample::new("m2", "v2").created(100).succeeded(103);
+    let scene = seen(Some("enforce"), vec![], vec![Sample::new("m1", "v1").succeeded(9), v2]);
+    let explanation = explain(&scene, Some("shop/api:v2"), &policy, at(1000)).unwrap();
+    assert!(!explanation.is_admitted());
+    let way = "Or a person lets it through by a GateOverride (Bypass)";
+    has(&explanation.text(), &["WG308", way, "kind: Bypass", r#"image: "shop/api:v2""#]);
+}
+
+#[test]
 fn a_bypass_that_nothing_needs_lets_nothing_through() {
     let spec = json!({"kind": "Bypass", "app": "shop/api", "release": "v2", "reason": "INC-1",
         "expiresAt": at(2000).to_string()});

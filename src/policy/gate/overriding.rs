@@ -130,13 +130,12 @@ impl<'s, 'w> Gate<'s, 'w> {
         if self.overrides.is_empty() || matches!(verdict, Verdict::Floating) {
             return judgement;
         }
-        let upstream = |remark: &Remark<'_>| matches!(remark, Remark::NotUpstream);
-        if verdict.may_hold() || judgement.remarks.iter().any(upstream) {
+        if judgement.is_held() {
             let Some(bypass) = bypass(&self.overrides, release, self.policy) else {
                 return judgement;
             };
             judgement.unheard = Some((verdict, judgement.remarks.clone()));
-            judgement.remarks.retain(|remark| !upstream(remark));
+            judgement.remarks.retain(|remark| !matches!(remark, Remark::NotUpstream));
             judgement.used = vec![bypass];
             if verdict.may_hold() {
                 judgement.verdict = Verdict::Bypassed(bypass);
