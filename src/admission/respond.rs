@@ -102,11 +102,10 @@ pub fn warnings_line(decision: &Decision) -> String {
 }
 
 pub(super) fn serialise(response: Response<'_>) -> Result<Vec<u8>, Error> {
-    serde_json::to_vec(&ReviewAnswer {
-        api_version: API_VERSION,
-        kind: "AdmissionReview",
-        response,
-    })
+    let mut body = Vec::with_capacity(512);
+    let answer = ReviewAnswer { api_version: API_VERSION, kind: "AdmissionReview", response };
+    serde_json::to_writer(&mut body, &answer)?;
+    Ok(body)
 }
 
 fn status(admission: &Admission<'_>, decision: &Decision, policy: &Policy) -> Status {

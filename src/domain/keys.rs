@@ -65,7 +65,7 @@ impl AuthorValue<'_> {
     }
 }
 
-/// The value of an author key: label or annotation alike (the annotation wins), on the object itself or
+/// The value of an author key, which begins with [`AUTHOR_PREFIX`]: label or annotation alike (the annotation wins), on the object itself or
 /// on its pod template (the object wins). Empty values count as absent.
 pub fn author_value<'a>(
     object: &'a Metadata<'_>,
@@ -81,12 +81,11 @@ fn on<'a>(
     place: &'static str,
     key: &'static str,
 ) -> Option<AuthorValue<'a>> {
-    [("annotations", &metadata.annotations), ("labels", &metadata.labels)].into_iter().find_map(
-        |(field, map)| {
-            let value = map.get(key).filter(|value| !value.is_empty())?;
-            Some(AuthorValue { value, metadata: place, field, key })
-        },
-    )
+    let maps = [("annotations", &metadata.annotations), ("labels", &metadata.labels)];
+    maps.into_iter().filter(|(_, map)| map.has_author_keys()).find_map(|(field, map)| {
+        let value = map.get(key).filter(|value| !value.is_empty())?;
+        Some(AuthorValue { value, metadata: place, field, key })
+    })
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ use std::fmt;
 use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 
+use super::keys::AUTHOR_PREFIX;
 use super::text::{Text, null_as_default};
 
 mod image;
@@ -31,7 +32,10 @@ const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 
 /// Labels or annotations, each key once and in order.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct StringMap<'a>(Vec<(Text<'a>, Text<'a>)>);
+pub struct StringMap<'a> {
+    entries: Vec<(Text<'a>, Text<'a>)>,
+    has_author_keys: bool,
+}
 
 impl<'a> StringMap<'a> {
     /// Of entries with the same key the last one counts.
@@ -44,23 +48,29 @@ impl<'a> StringMap<'a> {
             }
             same
         });
-        Self(entries)
+        let has_author_keys = entries.iter().any(|(key, _)| key.starts_with(AUTHOR_PREFIX));
+        Self { entries, has_author_keys }
+    }
+
+    /// Whether any key is an author's for wavegate. Most maps have none, and of those none need be looked up.
+    pub fn has_author_keys(&self) -> bool {
+        self.has_author_keys
     }
 
     /// The value of a key.
     pub fn get(&self, key: &str) -> Option<&str> {
-        let at = self.0.binary_search_by(|(known, _)| known.as_str().cmp(key)).ok()?;
-        self.0.get(at).map(|(_, value)| value.as_str())
+        let at = self.entries.binary_search_by(|(known, _)| known.as_str().cmp(key)).ok()?;
+        self.entries.get(at).map(|(_, value)| value.as_str())
     }
 
     /// All entries, in the order of their keys.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.0.iter().map(|(key, value)| (key.as_str(), value.as_str()))
+        self.entries.iter().map(|(key, value)| (key.as_str(), value.as_str()))
     }
 
     /// Whether there is no entry at all.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.entries.is_empty()
     }
 }
 

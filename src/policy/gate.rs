@@ -192,8 +192,10 @@ fn attempts_of<'s>(
     policy: &Policy,
 ) -> (Vec<&'s Sighting>, bool) {
     let sure = |paired: &PairedWorkload<'s>| {
-        let sure = paired.attempts.iter().filter(|attempt| attempt.reason.is_sure());
-        sure.map(|attempt| attempt.sighting).collect::<Vec<_>>()
+        let mut sure = Vec::with_capacity(paired.attempts.len());
+        let attempts = paired.attempts.iter().filter(|attempt| attempt.reason.is_sure());
+        sure.extend(attempts.map(|attempt| attempt.sighting));
+        sure
     };
     let mut found = sure(new);
     let old = old.filter(|old| found.is_empty() || !old.surely_pairs_like(&new.facts));
