@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use serde::Deserialize;
 use thiserror::Error;
 
-use super::json::{Reader, Refused};
+use super::json::{self, Refused};
 use super::review::{self, API_VERSION, ObjectText, RequestEnvelope};
 use super::{Admission, Operation, Subject};
 use crate::domain::detection::Detection;
@@ -136,27 +136,32 @@ fn operation(name: &str) -> Result<Operation, DecodeError> {
 /// Parses an object as its kind needs it.
 pub(super) fn subject<'b>(group: &str, kind: &str, object: &'b str) -> Subject<'b> {
     match (group, kind) {
-        ("batch", "Job") => read(object, |manifest| Subject::Job(Box::new(Job::read(manifest)))),
+        // Its text is parsed once more for its stamps (`engine/mutate.rs`), where an error would not be seen.
+        ("batch", "Job") => {
+            read_strictly(object, |manifest| Subject::Job(Box::new(Job::read(manifest))))
+        }
         ("batch", "CronJob") => read(object, |manifest| Subject::CronJob(Box::new(manifest))),
         _ => match WorkloadKind::of(group, kind) {
             Some(kind) => {
-                let wrap = |manifest| Subject::Workload(Box::new(Workload::read(kind, manifest)));
-                quickly(object).map_or_else(|| read(object, wrap), wrap)
+                read(object, |manifest| Subject::Workload(Box::new(Workload::read(kind, manifest))))
             }
             None => Subject::Unrelated,
         },
     }
 }
 
-fn quickly<'b, T: Deserialize<'b>>(object: &'b str) -> Option<T> {
-    let mut reader = Reader::new(object);
-    let manifest = T::deserialize(&mut reader).ok()?;
-    reader.end().ok().map(|()| manifest)
+fn read<'b, T: Deserialize<'b>>(
+    object: &'b str,
+    wrap: impl FnOnce(T) -> Subject<'b>,
+) -> Subject<'b> {
+    match json::from_str(object) {
+        Ok(manifest) => wrap(manifest),
+        Err(Refused) => read_strictly(object, wrap),
+    }
 }
 
-/// Reads a whole object strictly: a Job's text is parsed once more for its stamps (`engine/mutate.rs`), where an error
-/// would not be seen.
-fn read<'b, T: Deserialize<'b>>(
+/// Reads an object of which every byte must be JSON.
+fn read_strictly<'b, T: Deserialize<'b>>(
     object: &'b str,
     wrap: impl FnOnce(T) -> Subject<'b>,
 ) -> Subject<'b> {

@@ -14,6 +14,7 @@ mod scan;
 use std::borrow::Cow;
 use std::fmt;
 
+use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde::forward_to_deserialize_any;
 
@@ -38,6 +39,14 @@ impl Error for Refused {
     fn custom<T: fmt::Display>(_: T) -> Self {
         Self
     }
+}
+
+/// Reads a text as one value.
+pub(super) fn from_str<'de, T: Deserialize<'de>>(text: &'de str) -> Result<T, Refused> {
+    let mut reader = Reader::new(text);
+    let value = T::deserialize(&mut reader)?;
+    reader.end()?;
+    Ok(value)
 }
 
 /// Reads one value from a text.
