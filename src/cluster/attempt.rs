@@ -369,6 +369,11 @@ impl Attempt {
         self.facts.confidence >= Confidence::Strong
     }
 
+    /// Order of the beginnings of attempts: in which their Jobs were created.
+    pub fn order(&self) -> (Timestamp, &str) {
+        (self.created, &self.uid)
+    }
+
     /// Order of the ends of attempts; those in the same second by their beginnings.
     pub fn end_order(&self) -> (Timestamp, Timestamp, &str) {
         (self.completed.unwrap_or(Timestamp::MAX), self.created, &self.uid)

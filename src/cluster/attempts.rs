@@ -241,9 +241,8 @@ impl Attempts {
                 before = places;
             }
         }
-        let order = |s: &&'s Sighting| (s.attempt.created, s.attempt.uid.as_str());
-        if !found.is_sorted_by(|one, next| order(one) < order(next)) {
-            found.sort_by_key(order);
+        if !found.is_sorted_by(|one, next| one.attempt.order() < next.attempt.order()) {
+            found.sort_by_key(|s| s.attempt.order());
             found.dedup_by(|later, kept| std::ptr::eq(*later, *kept));
         }
         found

@@ -83,13 +83,7 @@ pub struct PairedWorkload<'s> {
 impl<'s> PairedWorkload<'s> {
     /// Finds the attempts of a workload.
     pub fn of(facts: WorkloadFacts, state: &'s ClusterState, names: &ImageNames) -> Self {
-        let paired = |sighting: &'s Sighting| {
-            let reason = tie(&sighting.attempt().facts, &facts, names)?;
-            Some(PairedAttempt { sighting, reason })
-        };
-        let tied = state.attempts().tied_to(&facts, names);
-        let mut attempts = Vec::with_capacity(tied.len());
-        attempts.extend(tied.into_iter().filter_map(paired));
+        let attempts = attempts_of(&facts, state, names);
         Self { facts, attempts }
     }
 
@@ -110,6 +104,22 @@ impl<'s> PairedWorkload<'s> {
         });
         planned.chain(newest.into_iter().rev()).collect()
     }
+}
+
+/// The attempts that gate a workload, in the order in which their Jobs were created.
+pub fn attempts_of<'s>(
+    workload: &WorkloadFacts,
+    state: &'s ClusterState,
+    names: &ImageNames,
+) -> Vec<PairedAttempt<'s>> {
+    let paired = |sighting: &'s Sighting| {
+        let reason = tie(&sighting.attempt().facts, workload, names)?;
+        Some(PairedAttempt { sighting, reason })
+    };
+    let tied = state.attempts().tied_to(workload, names);
+    let mut attempts = Vec::with_capacity(tied.len());
+    attempts.extend(tied.into_iter().filter_map(paired));
+    attempts
 }
 
 /// Whether a migration gates a workload, and surely enough for a rule to deny.

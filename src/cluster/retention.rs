@@ -172,7 +172,7 @@ fn split(attempts: &[&Sighting], group: &[usize]) -> (Vec<usize>, Vec<usize>) {
         group.iter().partition(|at| sighting(at).is_some_and(is_success));
     let ended = |at: &usize| sighting(at).map(|s| s.attempt().end_order());
     successes.sort_by(|one, other| ended(other).cmp(&ended(one)));
-    let begun = |at: &usize| sighting(at).map(|s| (s.attempt().created, s.attempt().uid.as_str()));
+    let begun = |at: &usize| sighting(at).map(|s| s.attempt().order());
     failures.sort_by(|one, other| begun(other).cmp(&begun(one)));
     (successes, failures)
 }
@@ -255,7 +255,7 @@ impl<'a, 's> History<'a, 's> {
             }
         }
         for scope in std::mem::take(&mut self.scopes) {
-            let created = |at: &usize| self.attempt(*at).map(|a| (a.created, a.uid.as_str()));
+            let created = |at: &usize| self.attempt(*at).map(Attempt::order);
             let first = scope.attempts.iter().copied().min_by_key(created);
             for at in first.into_iter().chain(scope.needed.iter().copied()) {
                 self.keep(at);

@@ -20,7 +20,10 @@ pub use release::{Match, Release, Releases};
 use self::evidence::Evidence;
 use self::verdict::Gate;
 use super::Policy;
-use crate::cluster::{Attempt, ClusterState, Override, PairedWorkload, Sighting, WorkloadFacts};
+use crate::cluster::{
+    Attempt, ClusterState, Override, PairedAttempt, PairedWorkload, Sighting, WorkloadFacts,
+    pairing,
+};
 use crate::domain::keys;
 use crate::domain::outcome::Outcome;
 use crate::domain::workload::Workload;
@@ -191,25 +194,24 @@ fn attempts_of<'s>(
     state: &'s ClusterState,
     policy: &Policy,
 ) -> (Vec<&'s Sighting>, bool) {
-    let sure = |paired: &PairedWorkload<'s>| {
-        let mut sure = Vec::with_capacity(paired.attempts.len());
-        let attempts = paired.attempts.iter().filter(|attempt| attempt.reason.is_sure());
-        sure.extend(attempts.map(|attempt| attempt.sighting));
-        sure
-    };
-    let mut found = sure(new);
+    let mut found = sure(&new.attempts);
     let old = old.filter(|old| found.is_empty() || !old.surely_pairs_like(&new.facts));
-    let old = old.map(|old| PairedWorkload::of(old.clone(), state, &policy.names));
-    if let Some(old) = &old {
-        join(&mut found, sure(old));
-    }
+    let old = old.map(|old| pairing::attempts_of(old, state, &policy.names)).unwrap_or_default();
+    join(&mut found, sure(&old));
     if !found.is_empty() {
         return (found, true);
     }
-    let all = |paired: &PairedWorkload<'s>| paired.attempts.iter().map(|a| a.sighting).collect();
-    let mut likely: Vec<&'s Sighting> = all(new);
-    join(&mut likely, old.as_ref().map(all).unwrap_or_default());
+    let all = |attempts: &[PairedAttempt<'s>]| attempts.iter().map(|a| a.sighting).collect();
+    let mut likely: Vec<&'s Sighting> = all(&new.attempts);
+    join(&mut likely, all(&old));
     (likely, false)
+}
+
+/// The attempts that surely gate their workload.
+fn sure<'s>(attempts: &[PairedAttempt<'s>]) -> Vec<&'s Sighting> {
+    let mut sure = Vec::with_capacity(attempts.len());
+    sure.extend(attempts.iter().filter(|a| a.reason.is_sure()).map(|a| a.sighting));
+    sure
 }
 
 /// Adds what is not there yet, in the order in which the Jobs were created.
@@ -221,7 +223,7 @@ fn join<'s>(found: &mut Vec<&'s Sighting>, more: Vec<&'s Sighting>) {
         }
     }
     if found.len() > before {
-        found.sort_by_key(|s| (s.attempt().created, s.attempt().uid.as_str()));
+        found.sort_by_key(|s| s.attempt().order());
     }
 }
 

@@ -5,10 +5,8 @@ use jiff::Timestamp;
 use super::contract;
 use super::evidence::{Evidence, Moment, Proof, Which};
 use super::release::{Match, Release, Releases, digest_of};
-use super::{Change, Judgement, Remark, Verdict, attempts_of, overriding};
-use crate::cluster::{
-    Attempt, ClusterState, Override, PairedWorkload, Shared, Sighting, WorkloadFacts,
-};
+use super::{Change, Judgement, Remark, Verdict, overriding, sure};
+use crate::cluster::{Attempt, ClusterState, Override, Shared, Sighting, WorkloadFacts, pairing};
 use crate::domain::image::ImageRef;
 use crate::domain::keys;
 use crate::domain::migration::Migration;
@@ -294,11 +292,8 @@ impl<'s, 'w> Gate<'s, 'w> {
         let mut facts = WorkloadFacts::of(self.change.new, upstream);
         // Applications and instances are named differently in every environment.
         (facts.ties.application, facts.ties.instance) = (None, None);
-        let upstream = PairedWorkload::of(facts, self.state, &self.policy.names);
-        let (attempts, sure) = attempts_of(&upstream, None, self.state, self.policy);
-        let attempts = if sure { attempts } else { Vec::new() };
-        let facts = &upstream.facts;
-        let overrides = overriding::of_change(facts, None, self.state, self.policy, self.now);
+        let attempts = sure(&pairing::attempts_of(&facts, self.state, &self.policy.names));
+        let overrides = overriding::of_change(&facts, None, self.state, self.policy, self.now);
         let evidence = Evidence::new(attempts, overrides, self.policy);
         matches!(evidence.proof(Which::Of(release, self.policy)), Proof::Complete { .. })
     }
