@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use super::evidence::{Proof, Which};
 use super::release::{Match, Release, Releases};
 use super::verdict::Gate;
-use super::{Change, Judgement, Verdict, Voice, gate, judge_paired, overriding};
+use super::{Change, Judgement, Verdict, Voice, first_install, gate, overriding};
 use crate::cluster::{ClusterState, PairReason, Sighting, WorkloadFacts, pairing};
 use crate::domain::image::ImageRef;
 use crate::domain::keys;
@@ -93,8 +93,11 @@ pub fn account<'s>(
     now: Timestamp,
 ) -> Account<'s> {
     let paired = change.paired(state, policy);
-    let judgements = judge_paired(&paired, change, state, policy, now);
     let gate = gate(&paired, change, state, policy, now);
+    let judgements = match &gate {
+        Some(gate) => gate.judge(),
+        None => first_install(change, state, policy, now),
+    };
     let (before, new) = match &gate {
         Some(gate) => gate.releases(),
         None => (Releases::default(), Releases::of::<ImageRef>(change.new, &[], &policy.names)),
