@@ -65,8 +65,8 @@ impl AuthorValue<'_> {
     }
 }
 
-/// The value of an author key, which begins with [`AUTHOR_PREFIX`]: label or annotation alike (the annotation wins), on the object itself or
-/// on its pod template (the object wins). Empty values count as absent.
+/// The value of an author key, which begins with [`AUTHOR_PREFIX`]: label or annotation alike (the annotation wins), on
+/// the object itself or on its pod template (the object wins). Empty values count as absent.
 pub fn author_value<'a>(
     object: &'a Metadata<'_>,
     template: Option<&'a Metadata<'_>>,

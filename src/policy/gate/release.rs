@@ -55,7 +55,8 @@ impl<'w> Release<'w> {
 
     /// Field path of the image.
     pub fn image_path(&self) -> String {
-        self.source.map_or_else(String::new, |source| image_path(source.container))
+        let path = |source: Source<'_>| format!("spec.template.spec.{}.image", source.container);
+        self.source.map(path).unwrap_or_default()
     }
 
     /// Whether this is the container whose image it is.
@@ -223,11 +224,6 @@ impl<'w> Releases<'w> {
     pub fn containers(&self) -> &[&'w str] {
         &self.containers
     }
-}
-
-/// Field path of a container's image.
-fn image_path(place: ContainerPlace) -> String {
-    format!("spec.template.spec.{place}.image")
 }
 
 fn app_containers(

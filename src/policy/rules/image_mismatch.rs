@@ -206,7 +206,6 @@ fn compare(workload: &Workload<'_>, pair: &Pair<'_>, cx: &Context<'_>) -> Outcom
 
 fn compare_release(release: &Release<'_>, migration: &MigrationFacts, cx: &Context<'_>) -> Outcome {
     let name = &migration.key.name;
-    let (path, called) = (release.path(), release.name());
     let tokens = release.token.is_some() && migration.ties.release.is_some();
     let (Some(image), Some(migrated)) = (release.image, &migration.image) else {
         return Outcome::Silent;
@@ -219,9 +218,10 @@ fn compare_release(release: &Release<'_>, migration: &MigrationFacts, cx: &Conte
         Match::Same => Outcome::Same,
         Match::Different if tokens => Outcome::Problem {
             denies: true,
-            path,
+            path: release.path(),
             message: format!(
-                "is {called}, but migration {name} is of release {}",
+                "is {}, but migration {name} is of release {}",
+                release.name(),
                 migration.ties.release.as_deref().unwrap_or_default()
             ),
             help: TOGETHER,
