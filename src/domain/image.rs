@@ -117,15 +117,14 @@ impl ImageRef {
 
     /// Tag as written.
     pub fn tag(&self) -> Option<&str> {
-        let tag = self.rest().strip_prefix(':')?;
-        tag.get(..self.tag.into())
+        let rest = (self.tag != 0).then(|| self.rest())?;
+        rest.get(1..usize::from(self.tag) + 1)
     }
 
     /// Digest as written; where there is one it decides and the tag is only a comment.
     pub fn digest(&self) -> Option<&str> {
-        let rest = self.rest();
         let tag = if self.tag == 0 { 0 } else { usize::from(self.tag) + 1 };
-        rest.get(tag..)?.strip_prefix('@')
+        self.text.get(usize::from(self.repository) + tag + 1..)
     }
 
     /// Registry and repository, such as `docker.io/myapp/api`.
