@@ -112,14 +112,31 @@ pub fn attempts_of<'s>(
     state: &'s ClusterState,
     names: &ImageNames,
 ) -> Vec<PairedAttempt<'s>> {
-    let paired = |sighting: &'s Sighting| {
-        let reason = tie(&sighting.attempt().facts, workload, names)?;
-        Some(PairedAttempt { sighting, reason })
-    };
     let tied = state.attempts().tied_to(workload, names);
-    let mut attempts = Vec::with_capacity(tied.len());
-    attempts.extend(tied.into_iter().filter_map(paired));
+    let mut attempts: Vec<PairedAttempt<'s>> = Vec::with_capacity(tied.len());
+    for sighting in tied {
+        let like_last = attempts.last().filter(|last| last.ties_alike(sighting));
+        let reason = like_last
+            .map(|last| last.reason)
+            .or_else(|| tie(&sighting.attempt().facts, workload, names));
+        attempts.extend(reason.map(|reason| PairedAttempt { sighting, reason }));
+    }
     attempts
+}
+
+impl PairedAttempt<'_> {
+    /// Whether another attempt of the namespace is tied to the same workload for the same reason, as most are: by
+    /// whatever this one goes by, they are alike.
+    fn ties_alike(&self, other: &Sighting) -> bool {
+        let (own, other) = (&self.sighting.attempt().facts, &other.attempt().facts);
+        let images = own.image.as_ref().zip(other.image.as_ref());
+        own.ties.is(&other.ties)
+            && match self.reason {
+                PairReason::App(_) => true,
+                PairReason::Repository(_) => images.is_some_and(|(a, b)| a.same_repository(b)),
+                PairReason::SameTag(_) => false,
+            }
+    }
 }
 
 /// Whether a migration gates a workload, and surely enough for a rule to deny.
@@ -344,9 +361,8 @@ mod tests {
         assert_eq!(names, ["job-new"]);
     }
 
-    /// The gate does not look up the old side of a change where the new one surely pairs with the same.
-    #[test]
-    fn what_surely_pairs_alike_is_surely_gated_by_the_same() {
+    /// Every combination of ties, with an image in several tags and by a further name, and another one.
+    fn every_side() -> Vec<Side> {
         let optional = [None, Some("a"), Some("b")];
         let mut sides = Vec::new();
         for app in optional {
@@ -357,8 +373,44 @@ mod tests {
                 }
             }
         }
+        sides
+    }
+
+    fn mirrored() -> ImageNames {
         let alias = Alias::new("mirror.io", "docker.io").unwrap();
-        let names = ImageNames { floating: Vec::new(), aliases: vec![alias] };
+        ImageNames { floating: Vec::new(), aliases: vec![alias] }
+    }
+
+    #[test]
+    fn each_attempt_is_tied_as_if_it_were_alone() {
+        use crate::cluster::sample::Sample;
+
+        let (sides, names) = (every_side(), mirrored());
+        let mut state = ClusterState::default();
+        for (second, side) in (0..).zip(&sides) {
+            let sample = Sample::new(&format!("{second}"), "v1").created(second).with(|attempt| {
+                attempt.facts.ties = ties(side).into();
+                attempt.facts.image = ImageRef::parse(side.image).ok();
+            });
+            state.attempts_mut().observe_record(sample.attempt());
+        }
+        let mut all: Vec<&Sighting> = state.attempts().iter().collect();
+        all.sort_by_key(|s| s.attempt().order());
+        for workload in sides.iter().map(workload) {
+            let alone = all.iter().filter_map(|s| {
+                Some((s.attempt().uid.as_str(), tie(&s.attempt().facts, &workload, &names)?))
+            });
+            let found = attempts_of(&workload, &state, &names);
+            let found = found.iter().map(|a| (a.sighting.attempt().uid.as_str(), a.reason));
+            let (found, alone): (Vec<_>, Vec<_>) = (found.collect(), alone.collect());
+            assert_eq!(found, alone, "{workload:?}");
+        }
+    }
+
+    /// The gate does not look up the old side of a change where the new one surely pairs with the same.
+    #[test]
+    fn what_surely_pairs_alike_is_surely_gated_by_the_same() {
+        let (sides, names) = (every_side(), mirrored());
         let migrations: Vec<MigrationFacts> = sides.iter().map(migration).collect();
         let workloads: Vec<WorkloadFacts> = sides.iter().map(workload).collect();
         let sure = |workload| -> Vec<bool> {

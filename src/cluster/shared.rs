@@ -16,6 +16,13 @@ impl<T: Clone + PartialEq> Shared<T> {
     }
 }
 
+impl<T> Shared<T> {
+    /// Whether both are stored as one. What is equal need not be.
+    pub(super) fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
 impl<T> From<T> for Shared<T> {
     fn from(value: T) -> Self {
         Self(Arc::new(value))
