@@ -130,7 +130,7 @@ impl Trial<'_> {
 fn voice(judgements: &[Judgement<'_>], policy: &Policy, decision: &mut Decision) {
     for judgement in judgements.iter().filter(|judgement| judgement.sure) {
         for used in &judgement.used {
-            decision.hear(used, &judgement.release, policy);
+            decision.hear(used, &judgement.gated.to_string(), policy);
         }
     }
 }

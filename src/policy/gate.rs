@@ -10,6 +10,8 @@ mod overriding;
 mod release;
 mod verdict;
 
+use std::fmt;
+
 use jiff::Timestamp;
 
 pub use account::{Account, Bearing, Entry, account};
@@ -24,17 +26,15 @@ use crate::cluster::{
     Attempt, ClusterState, Override, PairedAttempt, PairedWorkload, Sighting, WorkloadFacts,
     pairing,
 };
-use crate::domain::keys;
+use crate::domain::keys::{self, AuthorValue};
 use crate::domain::outcome::Outcome;
 use crate::domain::workload::Workload;
 
 /// What is known about one release that a workload is about to run.
 #[derive(Clone, Debug)]
 pub struct Judgement<'s> {
-    /// The release, as a person calls it.
-    pub release: String,
-    /// Field path of what tells it.
-    pub path: String,
+    /// What it is about.
+    pub gated: Gated<'s>,
     /// Whether it may run.
     pub verdict: Verdict<'s>,
     /// What else is worth saying about it.
@@ -45,6 +45,39 @@ pub struct Judgement<'s> {
     pub unheard: Option<(Verdict<'s>, Vec<Remark<'s>>)>,
     /// Whether the migrations surely belong to the workload. A likely pair never denies.
     pub sure: bool,
+}
+
+/// What a judgement is about.
+#[derive(Clone, Copy, Debug)]
+pub enum Gated<'s> {
+    /// A release that a workload is about to run.
+    Release(Release<'s>),
+    /// An app of which no attempt is in view.
+    App(AuthorValue<'s>),
+    /// Containers of which nothing tells the one that carries the app's image.
+    Containers,
+}
+
+impl Gated<'_> {
+    /// Field path of what tells the release.
+    pub fn path(&self) -> String {
+        match self {
+            Self::Release(release) => release.path(),
+            Self::App(app) => app.path(),
+            Self::Containers => "spec.template.spec.containers".to_owned(),
+        }
+    }
+}
+
+/// The release, as a person calls it; nothing where nothing tells which it is.
+impl fmt::Display for Gated<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Release(release) => release.fmt(f),
+            Self::App(app) => f.write_str(app.value),
+            Self::Containers => Ok(()),
+        }
+    }
 }
 
 /// Whether a release may run, and what says so. The first that holds, in this order.
@@ -134,9 +167,9 @@ pub struct Change<'w> {
 /// Judges every release that a change brings. Empty where it brings none, and where no migration is in view and the
 /// author asked for none.
 pub fn judge<'s>(
-    change: Change<'_>,
+    change: Change<'s>,
     state: &'s ClusterState,
-    policy: &Policy,
+    policy: &'s Policy,
     now: Timestamp,
 ) -> Vec<Judgement<'s>> {
     judge_paired(&change.paired(state, policy), change, state, policy, now)
@@ -145,9 +178,9 @@ pub fn judge<'s>(
 /// The same for whoever knows what pairs with the new workload.
 pub fn judge_paired<'s>(
     new: &PairedWorkload<'s>,
-    change: Change<'_>,
+    change: Change<'s>,
     state: &'s ClusterState,
-    policy: &Policy,
+    policy: &'s Policy,
     now: Timestamp,
 ) -> Vec<Judgement<'s>> {
     match gate(new, change, state, policy, now) {
@@ -243,7 +276,7 @@ impl Judgement<'_> {
 
 /// The verdict where no attempt is in view: the first install of an app whose author asked for the gate is told so.
 pub fn first_install<'s>(
-    change: Change<'_>,
+    change: Change<'s>,
     state: &'s ClusterState,
     policy: &Policy,
     now: Timestamp,
@@ -254,8 +287,7 @@ pub fn first_install<'s>(
     let revisions = state.confirmation().map_or(&[][..], |confirmation| &confirmation.revisions);
     let verdict = if revisions.is_empty() { Verdict::FirstInstall } else { Verdict::NotMigrated };
     let mut judgement = Judgement {
-        release: app.value.to_owned(),
-        path: app.path(),
+        gated: Gated::App(app),
         verdict,
         remarks: Vec::new(),
         used: Vec::new(),

@@ -182,7 +182,7 @@ pub fn explain(
     let state = ClusterState::default().confirmed(namespace, seen.reading.clone());
     let body = request::review(target.kind, namespace, object, None);
     let created = request::admission(&body, &name)?;
-    let now_runs = accounted(&created, namespace, &state, policy, now);
+    let now_runs = accounted(&created, None, namespace, &state, policy, now);
     let (containers, current) = match &now_runs {
         Some(account) => (account.containers.clone(), account.releases.clone()),
         None => (Vec::new(), Vec::new()),
@@ -211,15 +211,15 @@ struct Asked<'a> {
 }
 
 fn accounted<'s>(
-    admission: &Admission<'_>,
-    namespace: &str,
+    admission: &'s Admission<'_>,
+    old: Option<&'s Subject<'_>>,
+    namespace: &'s str,
     state: &'s ClusterState,
-    policy: &Policy,
+    policy: &'s Policy,
     now: Timestamp,
 ) -> Option<Account<'s>> {
     let Subject::Workload(new) = &admission.subject else { return None };
-    let old = admission.old();
-    let old: Option<&Workload<'_>> = match &old {
+    let old: Option<&Workload<'_>> = match old {
         Some(Subject::Workload(old)) => Some(old),
         _ => None,
     };
@@ -245,7 +245,9 @@ impl Subjected<'_> {
         let decision =
             evaluate(admission, self.state, self.policy, engine::Mode::Enforce, self.now);
         let enforced = Said::of(admission, &decision, self.policy);
-        let mut account = accounted(admission, namespace, self.state, self.policy, self.now);
+        let old = admission.old();
+        let mut account =
+            accounted(admission, old.as_ref(), namespace, self.state, self.policy, self.now);
         for judgement in account.iter_mut().flat_map(|account| &mut account.judgements) {
             heard(judgement, &decision);
         }
@@ -354,14 +356,14 @@ impl Subjected<'_> {
 impl Judged {
     fn of(judgement: &gate::Judgement<'_>) -> Self {
         let (verdict, because) = bearing::verdict(judgement);
-        Self { release: judgement.release.clone(), verdict, because }
+        Self { release: judgement.gated.to_string(), verdict, because }
     }
 }
 
 /// The gate bypasses whatever a person names; the engine takes that back where nothing would be refused.
 fn heard(judgement: &mut gate::Judgement<'_>, decision: &Decision) {
     if let gate::Verdict::Bypassed(by) = judgement.verdict
-        && !decision.hears(by, &judgement.release)
+        && !decision.hears(by, &judgement.gated.to_string())
         && let Some(unheard) = judgement.without_overrides()
     {
         *judgement = unheard;

@@ -11,7 +11,7 @@ use crate::cluster::{Attempt, Sighting};
 use crate::domain::image::ImageRef;
 use crate::domain::outcome::Outcome;
 use crate::domain::workload::WorkloadKind;
-use crate::policy::gate::{Bearing, Entry, Judgement, Verdict};
+use crate::policy::gate::{Bearing, Entry, Gated, Judgement, Verdict};
 
 /// How many proven releases get a command; JSON lists all.
 const WAYS_BACK: usize = 3;
@@ -185,13 +185,13 @@ impl Situation<'_, '_> {
     }
 
     fn bypass_of(&self, judgement: &Judgement<'_>) -> String {
-        let field = judgement.path.rsplit('.').next();
-        let names = if field == Some("image") { "image" } else { "release" };
+        let by_image = matches!(judgement.gated, Gated::Release(one) if one.token.is_none());
+        let names = if by_image { "image" } else { "release" };
         // Between the shell's single quotes; a name such as `123` or `null` is no text in YAML.
         let text = |text: &str| json!(text).to_string().replace('\'', "\\u0027");
         let Target { kind, name } = self.target;
         let prefix = text(&format!("{name}-"));
-        let (release, name) = (text(&judgement.release), text(name));
+        let (release, name) = (text(&judgement.gated.to_string()), text(name));
         let until = self.now + BYPASSED.min(self.longest_bypass);
         let until = until.strftime("%Y-%m-%dT%H:%M:%SZ");
         format!(

@@ -87,9 +87,9 @@ pub struct Proven {
 
 /// Accounts for what [`judge`](super::judge) says of a change.
 pub fn account<'s>(
-    change: Change<'_>,
+    change: Change<'s>,
     state: &'s ClusterState,
-    policy: &Policy,
+    policy: &'s Policy,
     now: Timestamp,
 ) -> Account<'s> {
     let paired = change.paired(state, policy);

@@ -1,6 +1,7 @@
 //! Which release a workload is about to run, and whether an attempt was made for it.
 
 use std::borrow::Borrow;
+use std::fmt;
 
 use crate::cluster::{MigrationFacts, Override};
 use crate::domain::image::{Comparison, ImageRef};
@@ -66,11 +67,7 @@ impl<'w> Release<'w> {
 
     /// How a person calls it.
     pub fn name(&self) -> String {
-        match (self.token, self.image) {
-            (Some(token), _) => token.to_owned(),
-            (None, Some(image)) => image.to_string(),
-            (None, None) => "?".to_owned(),
-        }
+        self.to_string()
     }
 
     /// Whether an author who writes this text, a token, a tag or an image by any of its names, means this release.
@@ -107,6 +104,17 @@ impl<'w> Release<'w> {
         // Most attempts are of other releases, whatever their tags mean, so that is seen to first.
         let moves = || policy.is_floating(image) || policy.is_floating(migrated);
         if found != Match::Different && moves() { Match::Different } else { found }
+    }
+}
+
+/// How a person calls it.
+impl fmt::Display for Release<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.token, self.image) {
+            (Some(token), _) => f.write_str(token),
+            (None, Some(image)) => image.fmt(f),
+            (None, None) => f.write_str("?"),
+        }
     }
 }
 

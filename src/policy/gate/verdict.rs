@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use super::contract;
 use super::evidence::{Evidence, Moment, Proof, Which};
 use super::release::{Match, Release, Releases, digest_of};
-use super::{Change, Judgement, Remark, Verdict, overriding, sure};
+use super::{Change, Gated, Judgement, Remark, Verdict, overriding, sure};
 use crate::cluster::{Attempt, ClusterState, Override, Shared, Sighting, WorkloadFacts, pairing};
 use crate::domain::image::ImageRef;
 use crate::domain::keys;
@@ -28,7 +28,10 @@ pub(super) struct Gate<'s, 'w> {
 }
 
 impl<'s, 'w> Gate<'s, 'w> {
-    pub(super) fn judge(&self) -> Vec<Judgement<'s>> {
+    pub(super) fn judge(&self) -> Vec<Judgement<'s>>
+    where
+        'w: 's,
+    {
         let (before, new) = self.releases();
         let mut judgements = if new.ambiguous { self.ambiguous() } else { Vec::new() };
         let running = before.all;
@@ -41,10 +44,9 @@ impl<'s, 'w> Gate<'s, 'w> {
             let verdict = self.verdict_on(&proof, &release, &running);
             let remarks = self.remarks(&proof, &release, &running, verdict);
             let judgement = Judgement {
-                remarks,
-                release: release.name(),
-                path: release.path(),
+                gated: Gated::Release(release),
                 verdict,
+                remarks,
                 used: Vec::new(),
                 unheard: None,
                 sure: self.sure,
@@ -78,8 +80,7 @@ impl<'s, 'w> Gate<'s, 'w> {
             return Vec::new();
         }
         vec![Judgement {
-            release: String::new(),
-            path: "spec.template.spec.containers".to_owned(),
+            gated: Gated::Containers,
             verdict: Verdict::Ambiguous,
             remarks: Vec::new(),
             used: Vec::new(),

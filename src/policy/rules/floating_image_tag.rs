@@ -80,9 +80,9 @@ declare_rule! {
 fn pushed_again(judgement: &Judgement<'_>, _cx: &Context<'_>, found: &mut Problems) {
     for remark in &judgement.remarks {
         if let Remark::PushedAgain(newest) = remark {
-            let (release, job) = (&judgement.release, &newest.facts.key.name);
+            let (release, job) = (judgement.gated, &newest.facts.key.name);
             found.advise(
-                &judgement.path,
+                release.path(),
                 format!("{release} was pushed again: migration Job {job} ran another image than an earlier one"),
                 "never push a release's tag again, or use digests",
             );

@@ -134,7 +134,7 @@ fn in_a_bundle(workload: &Workload<'_>, cx: &Context<'_>, found: &mut Problems) 
 
 /// In the cluster: the workload beside the migration that ran last.
 fn at_the_gate(judgement: &Judgement<'_>, cx: &Context<'_>, found: &mut Problems) {
-    let (path, release) = (&judgement.path, &judgement.release);
+    let release = judgement.gated;
     let ran = |attempt: &Attempt| {
         let image = attempt.facts.image.as_ref().map(ToString::to_string);
         format!(
@@ -145,11 +145,11 @@ fn at_the_gate(judgement: &Judgement<'_>, cx: &Context<'_>, found: &mut Problems
     };
     match judgement.verdict {
         Verdict::OtherRelease(newest) => {
-            found.push(path, format!("is {release}, but {}", ran(newest)), TOGETHER);
+            found.push(release.path(), format!("is {release}, but {}", ran(newest)), TOGETHER);
         }
         Verdict::Incomparable(attempt) => found.push_or_advise(
             cx.policy.on_unknown == OnUnknown::Deny,
-            path,
+            release.path(),
             format!(
                 "is {release}, and {}: whether that is the same image is not known",
                 ran(attempt)
@@ -157,7 +157,7 @@ fn at_the_gate(judgement: &Judgement<'_>, cx: &Context<'_>, found: &mut Problems
             TOKEN,
         ),
         Verdict::Ambiguous => found.advise(
-            path,
+            release.path(),
             "has several containers, and none has the repository of a migration of this app",
             "name the app's container in wavegate.dev/container",
         ),

@@ -141,10 +141,10 @@ declare_rule! {
 const AGAIN: &str = "run the migration again: sync in full";
 
 fn check(judgement: &Judgement<'_>, cx: &Context<'_>, found: &mut Problems) {
-    let (path, release) = (&judgement.path, &judgement.release);
+    let release = judgement.gated;
     match judgement.verdict {
         Verdict::Running(attempt) => found.push(
-            path,
+            release.path(),
             format!("is {release}, and {} still runs, since {}", job(attempt), attempt.created),
             "apply again once it has completed",
         ),
@@ -155,10 +155,10 @@ fn check(judgement: &Judgement<'_>, cx: &Context<'_>, found: &mut Problems) {
             } else {
                 (ended, help)
             };
-            found.push(path, format!("is {release}, and {} {ended}", job(attempt)), help);
+            found.push(release.path(), format!("is {release}, and {} {ended}", job(attempt)), help);
         }
         Verdict::Invalidated(attempt, by) => found.push(
-            path,
+            release.path(),
             format!(
                 "is {release}, and {} succeeded before {}, and GateOverride {} lets nothing older count",
                 job(attempt),
@@ -168,7 +168,7 @@ fn check(judgement: &Judgement<'_>, cx: &Context<'_>, found: &mut Problems) {
             AGAIN,
         ),
         Verdict::NeverRan(newest) => found.push(
-            path,
+            release.path(),
             format!(
                 "is {release}, and no migration ran for it; the newest, {}, ran for {}",
                 job(newest),
@@ -178,12 +178,12 @@ fn check(judgement: &Judgement<'_>, cx: &Context<'_>, found: &mut Problems) {
         ),
         Verdict::FirstInstall => found.push_or_advise(
             cx.policy.first_install_denies,
-            path,
+            release.path(),
             format!("is {release}, and no migration of it has ever run here"),
             "nothing to do if this is its first install, and its schema is empty or restored",
         ),
         Verdict::RanHere => found.advise(
-            path,
+            release.path(),
             format!("is {release}, which ran here before wavegate knew of a migration"),
             "nothing to do",
         ),
@@ -193,11 +193,11 @@ fn check(judgement: &Judgement<'_>, cx: &Context<'_>, found: &mut Problems) {
 }
 
 fn remarks(judgement: &Judgement<'_>, found: &mut Problems) {
-    let (path, release) = (&judgement.path, &judgement.release);
+    let release = judgement.gated;
     for remark in &judgement.remarks {
         match remark {
             Remark::TriedAgain(attempt) => found.advise(
-                path,
+                release.path(),
                 format!(
                     "is {release}, whose migration succeeded once; {} has {} since",
                     job(attempt),
@@ -209,7 +209,7 @@ fn remarks(judgement: &Judgement<'_>, found: &mut Problems) {
                 "look at that Job: the schema may be half-way",
             ),
             Remark::Missing(attempt) => found.advise(
-                path,
+                release.path(),
                 format!(
                     "is {release}, and migration {} of {} was not attempted for it",
                     attempt.migration.name,
@@ -218,7 +218,7 @@ fn remarks(judgement: &Judgement<'_>, found: &mut Problems) {
                 "nothing to do if it was dropped on purpose",
             ),
             Remark::Unproven(attempt, outcome) => found.advise(
-                path,
+                release.path(),
                 format!("is {release}, and {} is {outcome}", job(attempt)),
                 "label the Job wavegate.dev/role: migration to hold the rollout for it, or none",
             ),

@@ -130,10 +130,10 @@ fn check(judgement: &Judgement<'_>, cx: &Context<'_>, found: &mut Problems) {
     let missing = judgement.remarks.iter().any(|remark| matches!(remark, Remark::NotUpstream));
     let (Some(upstream), true) = (&cx.policy.upstream, missing) else { return };
     found.push(
-        &judgement.path,
+        judgement.gated.path(),
         format!(
             "is {}, whose migration has not succeeded in namespace {upstream}",
-            judgement.release
+            judgement.gated
         ),
         format!("release it to {upstream} first"),
     );

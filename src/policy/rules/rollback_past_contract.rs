@@ -191,12 +191,12 @@ const HELP: &str =
     "roll forward; or restore what was removed by a Job with wavegate.dev/phase: revert";
 
 fn check(judgement: &Judgement<'_>, _cx: &Context<'_>, found: &mut Problems) {
-    let (path, release) = (&judgement.path, &judgement.release);
+    let release = judgement.gated;
     if let Verdict::Excluded(contract) = judgement.verdict {
         let name = &contract.facts.key.name;
         let safe = contract.safe_from.clone().unwrap_or_else(|| contract.release());
         found.push(
-            path,
+            release.path(),
             format!(
                 "is {release}, and contract Job {name} removed what releases before {safe} need"
             ),
@@ -207,7 +207,7 @@ fn check(judgement: &Judgement<'_>, _cx: &Context<'_>, found: &mut Problems) {
         if let Remark::GuessedContract(contract) = remark {
             let name = &contract.facts.key.name;
             found.advise(
-                path,
+                release.path(),
                 format!(
                     "is {release}, and Job {name}, which looks like a contract, completed since"
                 ),
