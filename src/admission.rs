@@ -134,7 +134,7 @@ impl<'b> Admission<'b> {
     /// The creation of a manifest that no API server has seen.
     pub fn of_manifest(group: &str, kind: &'b str, namespace: &str, object: &'b str) -> Self {
         let subject = decode::subject(group, kind, object);
-        let name = subject.metadata().map_or_else(|| "?".to_owned(), Metadata::display_name);
+        let name = subject.metadata().map_or("?".into(), Metadata::display_name).into_owned();
         Self {
             uid: Cow::Borrowed(""),
             operation: Operation::Create,

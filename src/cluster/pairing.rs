@@ -89,20 +89,24 @@ impl<'s> PairedWorkload<'s> {
 
     /// Every migration in view that gates the workload, of what was attempted the newest of each.
     pub fn pairs(&self, state: &'s ClusterState, names: &ImageNames) -> Vec<Pair<'s>> {
-        let mut newest: Vec<Pair<'s>> = Vec::new();
+        let planned = state.migrations().iter().filter_map(|migration| {
+            let reason = tie(migration, &self.facts, names)?;
+            Some(Pair { migration, reason, attempted: false })
+        });
+        let mut pairs: Vec<Pair<'s>> = planned.collect();
+        let planned = pairs.len();
         let mut migrations: Vec<&Shared<Migration>> = Vec::new();
         for PairedAttempt { sighting, reason } in self.attempts.iter().rev() {
             let attempt = sighting.attempt();
             if !migrations.contains(&&attempt.migration) {
                 migrations.push(&attempt.migration);
-                newest.push(Pair { migration: &attempt.facts, reason: *reason, attempted: true });
+                pairs.push(Pair { migration: &attempt.facts, reason: *reason, attempted: true });
             }
         }
-        let planned = state.migrations().iter().filter_map(|migration| {
-            let reason = tie(migration, &self.facts, names)?;
-            Some(Pair { migration, reason, attempted: false })
-        });
-        planned.chain(newest.into_iter().rev()).collect()
+        if let Some(attempted) = pairs.get_mut(planned..) {
+            attempted.reverse();
+        }
+        pairs
     }
 }
 

@@ -320,7 +320,7 @@ impl ClusterState {
 }
 
 fn key_of(kind: &'static str, metadata: &Metadata<'_>, namespace: &str) -> ObjectKey {
-    ObjectKey { kind, namespace: namespace.to_owned(), name: metadata.display_name() }
+    ObjectKey { kind, namespace: namespace.to_owned(), name: metadata.display_name().into_owned() }
 }
 
 #[cfg(test)]

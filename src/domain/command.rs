@@ -49,13 +49,14 @@ pub fn read_command(command: &[&str], args: &[&str], image_name: Option<&str>) -
 }
 
 /// The same with further programs that change a schema.
-pub fn read_command_knowing(
+pub fn read_command_knowing<T: AsRef<str>>(
     known: &[KnownRunner],
-    command: &[&str],
-    args: &[&str],
+    command: &[T],
+    args: &[T],
     image_name: Option<&str>,
 ) -> CommandReading {
-    let line: Vec<&str> = command.iter().chain(args).copied().take(MAX_ARGS).collect();
+    let line = command.iter().chain(args).map(AsRef::as_ref).take(MAX_ARGS);
+    let line: Vec<&str> = line.collect();
     let mut reader = Reader { known, ..Reader::default() };
     if line.is_empty() {
         CommandReading::default()

@@ -178,8 +178,7 @@ impl Job<'_> {
 
 /// What a command line without an image behind it does, such as that of a lifecycle hook.
 pub fn read_command_line(command: &[Text<'_>], detection: &Detection) -> CommandReading {
-    let command: Vec<&str> = command.iter().map(AsRef::as_ref).collect();
-    command::read_command_knowing(detection.runners(), &command, &[], None)
+    command::read_command_knowing(detection.runners(), command, &[], None)
 }
 
 /// What each container's command does, init containers first.
@@ -194,11 +193,10 @@ fn read_container(container: &Container<'_>, detection: &Detection) -> CommandRe
     if container.command.is_empty() && !own_entrypoint {
         return CommandReading::default();
     }
-    let command: Vec<&str> = container.command.iter().map(AsRef::as_ref).collect();
-    let args: Vec<&str> = container.args.iter().map(AsRef::as_ref).collect();
     let image = own_entrypoint.then(|| container.image.parsed().ok()).flatten();
     let path = image.map(|image| image.path().trim_start_matches("library/"));
-    command::read_command_knowing(detection.runners(), &command, &args, path)
+    let (command, args) = (&container.command, &container.args);
+    command::read_command_knowing(detection.runners(), command, args, path)
 }
 
 /// Beginnings of the names of containers that accompany the app's.

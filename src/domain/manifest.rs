@@ -4,6 +4,7 @@
 //! objects decode, and a request is decided in microseconds. `null` is the zero value everywhere, as for
 //! the API server.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use serde::Deserialize;
@@ -131,13 +132,14 @@ pub struct Metadata<'a> {
 
 impl Metadata<'_> {
     /// The name, else the `generateName` prefix followed by `*`, else `?`.
-    pub fn display_name(&self) -> String {
-        let named = |text: &Option<Text<'_>>| {
-            text.as_deref().filter(|text| !text.is_empty()).map(str::to_owned)
-        };
-        named(&self.name)
-            .or_else(|| named(&self.generate_name).map(|prefix| prefix + "*"))
-            .unwrap_or_else(|| "?".to_owned())
+    pub fn display_name(&self) -> Cow<'_, str> {
+        let written = [&self.name, &self.generate_name]
+            .map(|text| text.as_deref().filter(|text| !text.is_empty()));
+        match written.into() {
+            (Some(name), _) => Cow::Borrowed(name),
+            (None, Some(prefix)) => Cow::Owned(format!("{prefix}*")),
+            (None, None) => Cow::Borrowed("?"),
+        }
     }
 
     /// Whether the object only waits for its finalizers.

@@ -210,7 +210,8 @@ impl<'w> Releases<'w> {
         });
         let carriers = apps.iter().filter_map(|place| pod.container(*place));
         let containers = carriers.map(|container| container.name.as_str()).collect();
-        let mut releases = Self { all: Vec::new(), ambiguous, containers };
+        let all = Vec::with_capacity(apps.len());
+        let mut releases = Self { all, ambiguous, containers };
         for &(place, image) in &images {
             let of_app = apps.contains(&place)
                 || image.is_some_and(|image| {

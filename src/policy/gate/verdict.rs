@@ -33,7 +33,8 @@ impl<'s, 'w> Gate<'s, 'w> {
         'w: 's,
     {
         let (before, new) = self.releases();
-        let mut judgements = if new.ambiguous { self.ambiguous() } else { Vec::new() };
+        let mut judgements =
+            if new.ambiguous { self.ambiguous() } else { Vec::with_capacity(new.all.len()) };
         let running = before.all;
         let changed = new
             .all

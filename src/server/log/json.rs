@@ -69,7 +69,9 @@ impl Visit for Line {
 
     fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
         self.key(field);
-        quote(&mut self.text, &format!("{value:?}"));
+        self.text.push('"');
+        let _ = write!(Escaping(&mut self.text), "{value:?}");
+        self.text.push('"');
     }
 
     fn record_u64(&mut self, field: &Field, value: u64) {
@@ -89,23 +91,37 @@ impl Visit for Line {
 /// Appends a JSON string.
 fn quote(text: &mut String, value: &str) {
     text.push('"');
+    escape(text, value);
+    text.push('"');
+}
+
+/// Appends what is within a JSON string.
+fn escape(text: &mut String, value: &str) {
     let plain = |byte: &u8| *byte >= b' ' && !matches!(byte, b'"' | b'\\');
     if value.as_bytes().iter().all(plain) {
-        text.push_str(value);
-    } else {
-        for character in value.chars() {
-            match character {
-                '"' => text.push_str("\\\""),
-                '\\' => text.push_str("\\\\"),
-                '\n' => text.push_str("\\n"),
-                control if control < ' ' => {
-                    let _ = write!(text, "\\u{:04x}", u32::from(control));
-                }
-                other => text.push(other),
+        return text.push_str(value);
+    }
+    for character in value.chars() {
+        match character {
+            '"' => text.push_str("\\\""),
+            '\\' => text.push_str("\\\\"),
+            '\n' => text.push_str("\\n"),
+            control if control < ' ' => {
+                let _ = write!(text, "\\u{:04x}", u32::from(control));
             }
+            other => text.push(other),
         }
     }
-    text.push('"');
+}
+
+/// Escapes what is formatted.
+struct Escaping<'t>(&'t mut String);
+
+impl fmt::Write for Escaping<'_> {
+    fn write_str(&mut self, part: &str) -> fmt::Result {
+        escape(self.0, part);
+        Ok(())
+    }
 }
 
 /// Appends a time as RFC 3339 in UTC with microseconds.
