@@ -13,4 +13,6 @@ mod report;
 pub mod yaml;
 
 pub use bundle::{check, check_by};
-pub use report::{CheckError, Checked, JobReport, Notice, PairReport, Place, Report};
+pub use report::{
+    CheckError, Checked, CheckedObject, JobReport, Notice, PairReport, Place, Report,
+};

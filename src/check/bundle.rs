@@ -1,11 +1,15 @@
 //! One bundle through the engine.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 use serde_json::Value;
 
 use super::history::History;
 use super::load::{Document, Source};
-use super::report::{CheckError, Checked, JobReport, Notice, PairReport, Place, Report};
+use super::report::{
+    CheckError, Checked, CheckedObject, JobReport, Notice, PairReport, Place, Report,
+};
 use crate::admission::{Admission, Subject};
 use crate::cluster::{ClusterState, MigrationFacts, pairing};
 use crate::domain::detection::Detection;
@@ -17,25 +21,30 @@ use crate::policy::{Policies, Policy};
 
 /// An object of the bundle as the engine reads it.
 pub(super) struct Object<'s> {
-    source: usize,
+    pub(super) about: Arc<CheckedObject>,
     document: &'s Document,
     prefix: String,
     pub(super) group: String,
-    pub(super) kind: String,
-    pub(super) namespace: String,
     pub(super) json: String,
     detection: Detection,
 }
 
 impl Object<'_> {
     pub(super) fn place(&self, path: &str) -> Place {
-        let separator =
-            if path.is_empty() { self.prefix.trim_end_matches('.') } else { &self.prefix };
-        Place::new(self.source, self.document.locate(&format!("{separator}{path}")))
+        if path.is_empty() {
+            return self.about.place;
+        }
+        let location = self.document.locate(&format!("{}{path}", self.prefix));
+        Place::new(self.about.place.source, location)
+    }
+
+    pub(super) fn error(&self, path: &str, message: String) -> CheckError {
+        CheckError { object: Some(Arc::clone(&self.about)), place: self.place(path), message }
     }
 
     pub(super) fn admission<'b>(&'b self, json: &'b str) -> Admission<'b> {
-        let mut admission = Admission::of_manifest(&self.group, &self.kind, &self.namespace, json);
+        let CheckedObject { kind, namespace, .. } = &*self.about;
+        let mut admission = Admission::of_manifest(&self.group, kind, namespace, json);
         admission.detect(&self.detection);
         admission
     }
@@ -51,16 +60,16 @@ pub fn check_by(sources: &[Source], policies: &Policies, namespace: &str) -> Rep
     let mut report = Report::default();
     let mut objects = objects(sources, namespace, &mut report);
     for object in &mut objects {
-        object.detection = policies.of(&object.namespace).detection.clone();
+        object.detection = policies.of(&object.about.namespace).detection.clone();
     }
     let mut state = ClusterState::default();
     for object in &objects {
         observe(object, &mut state);
     }
     let history = History::read(&objects, &mut state, &mut report);
-    report.objects = objects.len();
+    report.objects = objects.iter().map(|object| Arc::clone(&object.about)).collect();
     for object in &objects {
-        let policy = policies.of(&object.namespace);
+        let policy = policies.of(&object.about.namespace);
         check_object(object, &history.beside(object, &state), policy, &mut report);
     }
     report
@@ -68,11 +77,11 @@ pub fn check_by(sources: &[Source], policies: &Policies, namespace: &str) -> Rep
 
 fn observe(object: &Object<'_>, state: &mut ClusterState) {
     match object.admission(&object.json).subject {
-        Subject::Job(job) => state.observe_job(&job, &object.namespace),
-        Subject::Workload(workload) => state.observe_workload(&workload, &object.namespace),
-        Subject::Unrelated if object.group.is_empty() && object.kind == "Service" => {
+        Subject::Job(job) => state.observe_job(&job, &object.about.namespace),
+        Subject::Workload(workload) => state.observe_workload(&workload, &object.about.namespace),
+        Subject::Unrelated if object.group.is_empty() && object.about.kind == "Service" => {
             if let Ok(service) = serde_json::from_str::<ServiceManifest<'_>>(&object.json) {
-                state.observe_service(&service, &object.namespace);
+                state.observe_service(&service, &object.about.namespace);
             }
         }
         Subject::CronJob(_) | Subject::Unrelated | Subject::Unreadable(_) => {}
@@ -83,10 +92,8 @@ fn check_object(object: &Object<'_>, state: &ClusterState, policy: &Policy, repo
     let written = object.admission(&object.json);
     if let Subject::Unreadable(reason) = &written.subject {
         let path = reason.split(": ").next().unwrap_or_default();
-        report.errors.push(CheckError {
-            place: object.place(path),
-            message: format!("{} cannot be read: {reason}", object.kind),
-        });
+        let message = format!("{} cannot be read: {reason}", object.about.kind);
+        report.errors.push(object.error(path, message));
         return;
     }
     if let Subject::Job(job) = &written.subject {
@@ -102,9 +109,7 @@ fn check_object(object: &Object<'_>, state: &ClusterState, policy: &Policy, repo
     for finding in decision.findings {
         let path = without_added_container(finding.path(), added);
         report.findings.push(Checked {
-            kind: object.kind.clone(),
-            namespace: object.namespace.clone(),
-            object: written.name.to_string(),
+            object: Arc::clone(&object.about),
             place: object.place(&path),
             path,
             finding,
@@ -150,7 +155,7 @@ fn job_report(
     policy: &Policy,
 ) -> Option<JobReport> {
     let recognition = &job.recognition;
-    let verified = engine::verified_workloads(job, state, &object.namespace, policy);
+    let verified = engine::verified_workloads(job, state, &object.about.namespace, policy);
     let (role, confidence, reason) = match recognition.role {
         Role::None if !verified.is_empty() => {
             let reason = "checks the result as a PostSync hook with the app's image".to_owned();
@@ -159,7 +164,7 @@ fn job_report(
         Role::None if recognition.reason.is_empty() => return None,
         role => (role, recognition.confidence.name(), recognition.reason.clone()),
     };
-    let facts = MigrationFacts::of(job, &object.namespace);
+    let facts = MigrationFacts::of(job, &object.about.namespace);
     let paired = |workload| {
         let reason = pairing::pair(&facts, workload, &policy.names)?;
         Some((workload, reason))
@@ -179,8 +184,8 @@ fn job_report(
         reason: reason.to_string(),
     });
     Some(JobReport {
-        namespace: object.namespace.clone(),
-        object: facts.key.name.clone(),
+        namespace: object.about.namespace.clone(),
+        object: object.about.name.clone(),
         place: object.place(""),
         role: role.name(),
         confidence,
@@ -215,6 +220,7 @@ fn objects<'s>(sources: &'s [Source], namespace: &str, report: &mut Report) -> V
                 }
             }
             Err(error) => report.errors.push(CheckError {
+                object: None,
                 place: Place::new(index, error.location),
                 message: match error.help {
                     Some(help) => format!("{}; {help}", error.message),
@@ -241,6 +247,7 @@ fn collect<'s>(
     let text = |pointer: &str| value.pointer(pointer).and_then(Value::as_str);
     let (Some(kind), Some(version)) = (text("/kind"), text("/apiVersion")) else {
         report.errors.push(CheckError {
+            object: None,
             place: Place::new(source, document.locate(prefix.trim_end_matches('.'))),
             message: "this is no Kubernetes object: it lacks apiVersion or kind".to_owned(),
         });
@@ -256,14 +263,20 @@ fn collect<'s>(
         }
         return;
     }
-    let own = text("/metadata/namespace").filter(|own| !own.is_empty());
+    let written = |pointer: &str| text(pointer).filter(|text| !text.is_empty());
+    let prefixed = || Some(format!("{}*", written("/metadata/generateName")?));
+    let name = written("/metadata/name").map(str::to_owned).or_else(prefixed);
+    let about = CheckedObject {
+        kind: kind.to_owned(),
+        namespace: written("/metadata/namespace").unwrap_or(namespace).to_owned(),
+        name: name.unwrap_or_else(|| "?".to_owned()),
+        place: Place::new(source, document.locate(prefix.trim_end_matches('.'))),
+    };
     objects.push(Object {
-        source,
+        about: about.into(),
         document,
         prefix,
         group: version.split_once('/').map_or("", |(group, _)| group).to_owned(),
-        kind: kind.to_owned(),
-        namespace: own.unwrap_or(namespace).to_owned(),
         json: value.to_string(),
         detection: Detection::default(),
     });

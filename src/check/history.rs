@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use serde::Deserialize;
 
 use super::bundle::Object;
-use super::report::{CheckError, Report};
+use super::report::Report;
 use crate::admission::Subject;
 use crate::cluster::{Attempt, ClusterState, Confirmation, Override, WorkloadFacts};
 use crate::domain::argocd::{HookPhase, Ordering};
@@ -38,26 +38,29 @@ impl History {
     ) -> Self {
         let mut history = Self { running: Vec::new(), synced: Vec::new() };
         for object in objects {
-            match (object.group.as_str(), object.kind.as_str()) {
-                (GROUP, KIND) => match Attempt::read_record(&object.namespace, &object.json) {
-                    Ok(attempt) => observe(attempt, state),
-                    Err(error) => report.errors.push(CheckError {
-                        place: object.place(""),
-                        message: format!("{KIND} cannot be read: {error}"),
-                    }),
-                },
+            match (object.group.as_str(), object.about.kind.as_str()) {
+                (GROUP, KIND) => {
+                    match Attempt::read_record(&object.about.namespace, &object.json) {
+                        Ok(attempt) => observe(attempt, state),
+                        Err(error) => {
+                            let message = format!("{KIND} cannot be read: {error}");
+                            report.errors.push(object.error("", message));
+                        }
+                    }
+                }
                 (GROUP, gate_override::KIND) => {
-                    match Override::read(&object.namespace, &object.json) {
+                    match Override::read(&object.about.namespace, &object.json) {
                         Ok(one) => state.overrides_mut().observe(one),
-                        Err(error) => report.errors.push(CheckError {
-                            place: object.place(""),
-                            message: format!("{} cannot be used: {error}", gate_override::KIND),
-                        }),
+                        Err(error) => {
+                            let message =
+                                format!("{} cannot be used: {error}", gate_override::KIND);
+                            report.errors.push(object.error("", message));
+                        }
                     }
                 }
                 ("", "Pod") => history.running.extend(
                     serde_json::from_str::<PodTemplate<'_>>(&object.json)
-                        .map(|pod| WorkloadFacts::of_pod(&pod, &object.namespace, None)),
+                        .map(|pod| WorkloadFacts::of_pod(&pod, &object.about.namespace, None)),
                 ),
                 ("", kind) => history.synced.extend(synced(kind, object)),
                 _ => {}
@@ -77,7 +80,7 @@ impl History {
         };
         let hook = job.ordering.has(HookPhase::PreSync);
         let mut missing = if hook { job.references() } else { Vec::new() };
-        missing.retain(|reference| self.comes_late(reference, &object.namespace));
+        missing.retain(|reference| self.comes_late(reference, &object.about.namespace));
         if missing.is_empty() && self.running.is_empty() {
             return Cow::Borrowed(state);
         }
@@ -107,5 +110,5 @@ fn synced(kind: &str, object: &Object<'_>) -> Option<(ReferenceKind, String, Str
     let read: AnyObject<'_> = serde_json::from_str(&object.json).ok()?;
     let before = Ordering::read(&read.metadata.annotations).has(HookPhase::PreSync);
     let name = read.metadata.name.as_deref()?.to_owned();
-    (!before).then(|| (kind, object.namespace.clone(), name))
+    (!before).then(|| (kind, object.about.namespace.clone(), name))
 }

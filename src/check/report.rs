@@ -1,5 +1,8 @@
 //! What came out of checking a bundle.
 
+use std::fmt;
+use std::sync::Arc;
+
 use super::yaml::Location;
 use crate::policy::{Effect, Finding};
 
@@ -19,17 +22,33 @@ impl Place {
     }
 }
 
+/// An object that was looked at.
+#[derive(Clone, Debug)]
+pub struct CheckedObject {
+    /// Kind.
+    pub kind: String,
+    /// Namespace; where the manifest has none, the one that it is checked for.
+    pub namespace: String,
+    /// Name, or the `generateName` prefix followed by `*`.
+    pub name: String,
+    /// Where it starts.
+    pub place: Place,
+}
+
+/// Such as `Job shop/shop-migrate`.
+impl fmt::Display for CheckedObject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}/{}", self.kind, self.namespace, self.name)
+    }
+}
+
 /// A finding with the object and the place that it is about.
 #[derive(Clone, Debug)]
 pub struct Checked {
     /// The finding.
     pub finding: Finding,
-    /// Kind of the object.
-    pub kind: String,
-    /// Namespace of the object.
-    pub namespace: String,
-    /// Name of the object.
-    pub object: String,
+    /// The object, one of [`Report::objects`].
+    pub object: Arc<CheckedObject>,
     /// Field path as in the manifest, which has no container of wavegate's.
     pub path: String,
     /// Where the field stands, or would stand.
@@ -82,6 +101,8 @@ pub struct Notice {
 /// Something that could not be checked.
 #[derive(Clone, Debug)]
 pub struct CheckError {
+    /// The object that cannot be read, one of [`Report::objects`]; `None` where there is no object.
+    pub object: Option<Arc<CheckedObject>>,
     /// Where it stands.
     pub place: Place,
     /// What is wrong and what to do.
@@ -91,8 +112,8 @@ pub struct CheckError {
 /// Everything that is to say about a bundle.
 #[derive(Clone, Debug, Default)]
 pub struct Report {
-    /// Number of objects that were looked at.
-    pub objects: usize,
+    /// The objects that were looked at.
+    pub objects: Vec<Arc<CheckedObject>>,
     /// Findings, in the order of their objects.
     pub findings: Vec<Checked>,
     /// Jobs with a role.

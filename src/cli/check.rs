@@ -54,7 +54,7 @@ impl Arguments {
                 checked.push((bundle, report));
             }
             let nothing =
-                |(_, report): &(Bundle, Report)| report.objects == 0 && report.errors.is_empty();
+                |(_, report): &(Bundle, Report)| report.objects.is_empty() && report.errors.is_empty();
             if checked.get(before..).unwrap_or_default().iter().all(nothing) {
                 return Err(LoadError::Nothing(path.clone()).into());
             }

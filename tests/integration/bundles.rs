@@ -44,7 +44,7 @@ fn findings(yaml: &str) -> Vec<String> {
     assert!(report.errors.is_empty(), "{:?}", report.errors);
     let found = report.findings.iter().map(|checked| {
         let finding = &checked.finding;
-        format!("{} {} {}", finding.effect().name(), finding.code(), checked.kind)
+        format!("{} {} {}", finding.effect().name(), finding.code(), checked.object.kind)
     });
     found.filter(|line| !line.contains(" WG5")).collect()
 }

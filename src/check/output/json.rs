@@ -102,7 +102,7 @@ pub fn render(checked: &[(Bundle, Report)], policy: &Policy) -> Result<String, s
 
 impl<'r> Document<'r> {
     fn add(&mut self, bundle: &'r Bundle, report: &'r Report, policy: &Policy) {
-        self.summary.objects += report.objects;
+        self.summary.objects += report.objects.len();
         self.summary.denials += report.count(Effect::Deny);
         self.summary.warnings += report.count(Effect::Warn);
         let exempted = report.findings.iter().filter(|checked| checked.finding.is_exempted());
@@ -119,9 +119,9 @@ impl<'r> Document<'r> {
             code: checked.finding.code(),
             name: checked.finding.rule().name,
             severity: checked.finding.effect().name(),
-            kind: &checked.kind,
-            namespace: &checked.namespace,
-            object: &checked.object,
+            kind: &checked.object.kind,
+            namespace: &checked.object.namespace,
+            object: &checked.object.name,
             path: &checked.path,
             message: checked.finding.message(),
             help: checked.finding.help(),

@@ -54,9 +54,9 @@ fn plain<'r>(
 
 fn excerpt(checked: &Checked, bundle: &Bundle, policy: &Policy, colour: bool) -> String {
     let finding = &checked.finding;
-    let object = format!("{} {}/{}", checked.kind, checked.namespace, checked.object);
+    let object = &checked.object;
     let label = if checked.place.location.exact {
-        object
+        object.to_string()
     } else {
         format!("{object}: {} is not there", checked.path)
     };
@@ -93,7 +93,7 @@ fn recognised(job: &JobReport) -> String {
 
 fn summary(checked: &[(Bundle, Report)]) -> String {
     let sum = |count: &dyn Fn(&Report) -> usize| checked.iter().map(|(_, r)| count(r)).sum();
-    let objects: usize = sum(&|report| report.objects);
+    let objects: usize = sum(&|report| report.objects.len());
     let denials: usize = sum(&|report| report.count(Effect::Deny));
     let warnings: usize = sum(&|report| report.count(Effect::Warn));
     let errors: usize = sum(&|report| report.errors.len());
