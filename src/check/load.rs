@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::{self, Read};
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use thiserror::Error;
 
@@ -10,13 +10,16 @@ use super::Place;
 pub use super::yaml::Document;
 use super::yaml::{self, YamlError};
 
+/// How output names standard input.
+pub const STDIN: &str = "<stdin>";
+
 /// Largest source in bytes that is read.
 const MAX_SOURCE: u64 = 64 * 1024 * 1024;
 
 /// One file or standard input.
 #[derive(Debug)]
 pub struct Source {
-    /// How output names it.
+    /// How output names it: [`STDIN`], or a path as short as it can be written from where the check runs.
     pub name: String,
     /// Its text, for excerpts.
     pub text: String,
@@ -84,7 +87,7 @@ impl Bundle {
 pub fn load(argument: &str, per_directory: bool) -> Result<Vec<Bundle>, LoadError> {
     if argument == "-" {
         let text = read(argument, io::stdin().lock())?;
-        return Ok(vec![Bundle { sources: vec![Source::new("<stdin>", text)] }]);
+        return Ok(vec![Bundle { sources: vec![Source::new(STDIN, text)] }]);
     }
     let path = Path::new(argument);
     let metadata = fs::metadata(path).map_err(|source| io_error(path, source))?;
@@ -136,10 +139,14 @@ fn is_manifest(path: &Path) -> bool {
 }
 
 pub(super) fn load_file(path: &Path) -> Result<Source, LoadError> {
-    let name = path.display().to_string();
     let file = fs::File::open(path).map_err(|source| io_error(path, source))?;
-    let text = read(&name, file)?;
-    Ok(Source::new(name, text))
+    let text = read(&path.display().to_string(), file)?;
+    Ok(Source::new(short(path).display().to_string(), text))
+}
+
+/// A path without what leads nowhere: CI systems compare it with those of the repository, which have no `./`.
+fn short(path: &Path) -> PathBuf {
+    path.components().filter(|component| *component != Component::CurDir).collect()
 }
 
 fn read(name: &str, reader: impl Read) -> Result<String, LoadError> {

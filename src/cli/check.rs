@@ -5,7 +5,7 @@ use std::io::{IsTerminal, Write as _};
 use clap::{Args, ValueEnum};
 use jiff::Timestamp;
 
-use super::{COULD_NOT, CliError, Output, REFUSED, SUCCESS, print};
+use super::{COULD_NOT, CliError, REFUSED, SUCCESS, print};
 use crate::check::load::{self, Bundle, LoadError};
 use crate::check::policy::load_policy;
 use crate::check::{Report, check_by, output};
@@ -21,7 +21,7 @@ pub(super) struct Arguments {
     namespace: String,
     /// How to print.
     #[arg(long, short, value_enum, default_value_t)]
-    output: Output,
+    output: Format,
     /// File with the `RolloutPolicy` of the cluster, as it is stored there; without one it is the built-in policy.
     #[arg(long, value_name = "FILE")]
     policy: Option<String>,
@@ -31,6 +31,21 @@ pub(super) struct Arguments {
     /// Take each directory that holds manifests for a bundle of its own.
     #[arg(long)]
     bundle_per_dir: bool,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// For people, with the lines that it is about.
+    #[default]
+    Text,
+    /// For programs: all that is known.
+    Json,
+    /// For code scanning and editors: SARIF 2.1.0.
+    Sarif,
+    /// For CI systems that show tests: JUnit XML.
+    Junit,
+    /// For GitHub Actions: annotations of a pull request.
+    Github,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -53,27 +68,34 @@ impl Arguments {
                 let report = check_by(&bundle.sources, &policies, &self.namespace);
                 checked.push((bundle, report));
             }
-            let nothing =
-                |(_, report): &(Bundle, Report)| report.objects.is_empty() && report.errors.is_empty();
+            let nothing = |(_, report): &(Bundle, Report)| {
+                report.objects.is_empty() && report.errors.is_empty()
+            };
             if checked.get(before..).unwrap_or_default().iter().all(nothing) {
                 return Err(LoadError::Nothing(path.clone()).into());
             }
         }
         let text = match self.output {
-            Output::Json => output::json::render(&checked, policy)?,
-            Output::Text => output::text::render(&checked, policy, colour()),
+            Format::Text => output::text::render(&checked, policy, colour()),
+            Format::Json => output::json::render(&checked, policy)?,
+            Format::Sarif => output::sarif::render(&checked, policy)?,
+            Format::Junit => output::junit::render(&checked, |effect| self.fails(effect)),
+            Format::Github => output::github::render(&checked, policy),
         };
         print(&text)?;
         Ok(self.exit_code(&checked))
     }
 
+    /// Whether a finding with this effect fails the check.
+    fn fails(&self, effect: Effect) -> bool {
+        effect == Effect::Deny || self.fail_on == FailOn::Warn
+    }
+
     fn exit_code(&self, checked: &[(Bundle, Report)]) -> u8 {
-        let count = |effect| checked.iter().map(|(_, report)| report.count(effect)).sum::<usize>();
+        let mut findings = checked.iter().flat_map(|(_, report)| &report.findings);
         if checked.iter().any(|(_, report)| !report.errors.is_empty()) {
             COULD_NOT
-        } else if count(Effect::Deny) > 0
-            || (self.fail_on == FailOn::Warn && count(Effect::Warn) > 0)
-        {
+        } else if findings.any(|checked| self.fails(checked.finding.effect())) {
             REFUSED
         } else {
             SUCCESS

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use wavegate::check::check;
 use wavegate::check::load::Source;
@@ -75,6 +76,44 @@ fn every_link_between_pages_leads_somewhere() {
             assert!(!inside || leaves.starts_with(home), "{}: {link} leaves", page.display());
         }
     }
+}
+
+/// The pipelines of the page run where the example application is what they check, and where a Job of it is bad.
+#[test]
+fn the_pipelines_for_ci_work() {
+    let text = fs::read_to_string("docs/ci.md").unwrap();
+    let blocks = text.split("```").skip(1).step_by(2);
+    let commands: Vec<&str> = blocks
+        .flat_map(str::lines)
+        .filter_map(|line| Some(line.split_at(line.find("wavegate check")?).1))
+        .collect();
+    let program = Path::new(env!("CARGO_BIN_EXE_wavegate")).parent().unwrap();
+    let path = format!("{}:/usr/bin:/bin", program.display());
+    let good = fs::read_dir("examples/shop").unwrap().map(|entry| entry.unwrap().path());
+    let bad = PathBuf::from("examples/bad/wg101-backoff-limit-3.yaml");
+    let mut written = Vec::new();
+    for (files, status) in [(good.collect(), 0), (vec![bad], 1)] {
+        let directory = tempfile::tempdir().unwrap();
+        let manifests = directory.path().join("manifests");
+        fs::create_dir(&manifests).unwrap();
+        for file in files {
+            fs::copy(&file, manifests.join(file.file_name().unwrap())).unwrap();
+        }
+        for command in &commands {
+            let mut shell = Command::new("/bin/sh");
+            shell.args(["-c", command]).current_dir(directory.path()).env_clear();
+            let output = shell.env("PATH", &path).output().unwrap();
+            assert_eq!(output.status.code(), Some(status), "{command}: {output:?}");
+        }
+        for (file, finding) in [("wavegate.sarif", "\"WG101\""), ("wavegate.xml", "type=\"WG101\"")]
+        {
+            assert!(text.contains(&format!(": {file}}}")), "{file} is taken by the next step");
+            let report = fs::read_to_string(directory.path().join(file)).unwrap();
+            assert_eq!(report.contains(finding), status == 1, "{file}: {report}");
+            written.push(report);
+        }
+    }
+    assert_eq!((commands.len(), written.len()), (3, 4), "{commands:?}");
 }
 
 /// What `check` says of a file, or of a rule's rejected example.

@@ -18,6 +18,7 @@ mod generated;
 mod layering;
 mod lookalikes;
 mod policy;
+mod reports;
 mod retention;
 mod reviews;
 mod wait_for_db;

@@ -91,7 +91,7 @@ fn recognised(job: &JobReport) -> String {
     text
 }
 
-fn summary(checked: &[(Bundle, Report)]) -> String {
+pub(super) fn summary(checked: &[(Bundle, Report)]) -> String {
     let sum = |count: &dyn Fn(&Report) -> usize| checked.iter().map(|(_, r)| count(r)).sum();
     let objects: usize = sum(&|report| report.objects.len());
     let denials: usize = sum(&|report| report.count(Effect::Deny));
