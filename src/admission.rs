@@ -78,6 +78,11 @@ impl<'b> Subject<'b> {
             Self::Unrelated | Self::Unreadable(_) => None,
         }
     }
+
+    /// What people call the object; `?` if it was not read.
+    pub fn display_name(&self) -> Cow<'_, str> {
+        self.metadata().map_or(Cow::Borrowed("?"), Metadata::display_name)
+    }
 }
 
 impl Subject<'_> {
@@ -134,7 +139,7 @@ impl<'b> Admission<'b> {
     /// The creation of a manifest that no API server has seen.
     pub fn of_manifest(group: &str, kind: &'b str, namespace: &str, object: &'b str) -> Self {
         let subject = decode::subject(group, kind, object);
-        let name = subject.metadata().map_or("?".into(), Metadata::display_name).into_owned();
+        let name = subject.display_name().into_owned();
         Self {
             uid: Cow::Borrowed(""),
             operation: Operation::Create,

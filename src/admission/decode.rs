@@ -106,9 +106,7 @@ fn admission(request: RequestEnvelope<'_>) -> Result<Admission<'_>, DecodeError>
     };
     let name = match request.name {
         Some(name) if !name.is_empty() => name.into(),
-        _ => subject
-            .metadata()
-            .map_or(Cow::Borrowed("?"), |own| own.display_name().into_owned().into()),
+        _ => subject.display_name().into_owned().into(),
     };
     Ok(Admission {
         uid: request.uid.into(),

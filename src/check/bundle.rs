@@ -14,7 +14,7 @@ use crate::admission::{Admission, Subject};
 use crate::cluster::{ClusterState, MigrationFacts, pairing};
 use crate::domain::detection::Detection;
 use crate::domain::job::Job;
-use crate::domain::manifest::ServiceManifest;
+use crate::domain::manifest::{ServiceManifest, display_name};
 use crate::domain::role::Role;
 use crate::engine::{self, Mode};
 use crate::policy::{Policies, Policy};
@@ -263,13 +263,12 @@ fn collect<'s>(
         }
         return;
     }
-    let written = |pointer: &str| text(pointer).filter(|text| !text.is_empty());
-    let prefixed = || Some(format!("{}*", written("/metadata/generateName")?));
-    let name = written("/metadata/name").map(str::to_owned).or_else(prefixed);
+    let own = text("/metadata/namespace").filter(|own| !own.is_empty());
+    let name = display_name(text("/metadata/name"), text("/metadata/generateName"));
     let about = CheckedObject {
         kind: kind.to_owned(),
-        namespace: written("/metadata/namespace").unwrap_or(namespace).to_owned(),
-        name: name.unwrap_or_else(|| "?".to_owned()),
+        namespace: own.unwrap_or(namespace).to_owned(),
+        name: name.into_owned(),
         place: Place::new(source, document.locate(prefix.trim_end_matches('.'))),
     };
     objects.push(Object {

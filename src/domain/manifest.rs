@@ -131,20 +131,24 @@ pub struct Metadata<'a> {
 }
 
 impl Metadata<'_> {
-    /// The name, else the `generateName` prefix followed by `*`, else `?`.
+    /// What people call the object.
     pub fn display_name(&self) -> Cow<'_, str> {
-        let written = [&self.name, &self.generate_name]
-            .map(|text| text.as_deref().filter(|text| !text.is_empty()));
-        match written.into() {
-            (Some(name), _) => Cow::Borrowed(name),
-            (None, Some(prefix)) => Cow::Owned(format!("{prefix}*")),
-            (None, None) => Cow::Borrowed("?"),
-        }
+        display_name(self.name.as_deref(), self.generate_name.as_deref())
     }
 
     /// Whether the object only waits for its finalizers.
     pub fn is_being_deleted(&self) -> bool {
         self.deletion_timestamp.is_some()
+    }
+}
+
+/// The name of an object, else its `generateName` prefix followed by `*`, else `?`. An empty text counts as absent.
+pub fn display_name<'t>(name: Option<&'t str>, generate_name: Option<&'t str>) -> Cow<'t, str> {
+    let written = [name, generate_name].map(|text| text.filter(|text| !text.is_empty()));
+    match written.into() {
+        (Some(name), _) => Cow::Borrowed(name),
+        (None, Some(prefix)) => Cow::Owned(format!("{prefix}*")),
+        (None, None) => Cow::Borrowed("?"),
     }
 }
 
