@@ -106,7 +106,7 @@ pub fn account<'s>(
     let proven = gate.as_ref().map(|gate| gate.proven(&before, &new));
     Account {
         judgements,
-        releases: new.all.iter().map(Release::name).collect(),
+        releases: new.all.iter().map(ToString::to_string).collect(),
         entries: entries.unwrap_or_default(),
         containers: new.containers().iter().map(|&name| name.to_owned()).collect(),
         ambiguous: new.ambiguous,

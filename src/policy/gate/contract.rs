@@ -136,7 +136,7 @@ impl<'s> Launch<'s> {
                     });
                 if !safe {
                     let object = format!("{} {}", workload.key.kind, workload.key.name);
-                    old.push(OldRelease { object, release: release.name() });
+                    old.push(OldRelease { object, release: release.to_string() });
                 }
             }
         }

@@ -65,11 +65,6 @@ impl<'w> Release<'w> {
         self.source.is_some_and(|source| source.container == place)
     }
 
-    /// How a person calls it.
-    pub fn name(&self) -> String {
-        self.to_string()
-    }
-
     /// Whether an author who writes this text, a token, a tag or an image by any of its names, means this release.
     pub fn is_called(&self, text: &str, names: &ImageNames) -> bool {
         self.token == Some(text) || self.image.is_some_and(|image| names.is_called(image, text))
@@ -321,7 +316,7 @@ mod tests {
             let workload = workload(WorkloadKind::Deployment, patch);
             let migration = ImageRef::parse(migration).unwrap();
             let releases = Releases::of(&workload, &[&migration], &ImageNames::default());
-            let names: Vec<String> = releases.all.iter().map(Release::name).collect();
+            let names: Vec<String> = releases.all.iter().map(ToString::to_string).collect();
             (names, releases.ambiguous)
         };
         let pod = |containers: &str, init: &str| {

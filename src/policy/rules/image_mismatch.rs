@@ -220,8 +220,7 @@ fn compare_release(release: &Release<'_>, migration: &MigrationFacts, cx: &Conte
             denies: true,
             path: release.path(),
             message: format!(
-                "is {}, but migration {name} is of release {}",
-                release.name(),
+                "is {release}, but migration {name} is of release {}",
                 migration.ties.release.as_deref().unwrap_or_default()
             ),
             help: TOGETHER,
