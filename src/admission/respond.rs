@@ -134,7 +134,7 @@ pub fn denial_message(admission: &Admission<'_>, decision: &Decision, policy: &P
         return one_line(&message, MAX_MESSAGE);
     }
     let denials: Vec<&Finding> = decision.denials().collect();
-    let link = denials.first().map(|first| format!(" See {}{}", policy.docs, first.code()));
+    let link = denials.first().map(|first| format!(" See {}", policy.page_of(first.code())));
     let link = link.unwrap_or_default();
     let mut message = format!("{object}{}:", recognised(&admission.subject));
     for (position, finding) in denials.iter().enumerate() {

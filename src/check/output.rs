@@ -5,3 +5,13 @@ pub mod json;
 pub mod junit;
 pub mod sarif;
 pub mod text;
+
+use crate::policy::Effect;
+
+/// What CI systems call a finding with this effect.
+const fn level(effect: Effect) -> &'static str {
+    match effect {
+        Effect::Deny => "error",
+        Effect::Warn => "warning",
+    }
+}

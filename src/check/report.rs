@@ -55,6 +55,13 @@ pub struct Checked {
     pub place: Place,
 }
 
+impl Checked {
+    /// What was found and what to do, as one sentence that begins with the field.
+    pub fn sentence(&self) -> String {
+        format!("{} {}; {}", self.path, self.finding.message(), self.finding.help())
+    }
+}
+
 /// A workload that a Job is paired with.
 #[derive(Clone, Debug)]
 pub struct PairReport {

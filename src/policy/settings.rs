@@ -218,6 +218,11 @@ impl Policy {
         self.severities.insert(code, severity);
     }
 
+    /// Address of a rule's page.
+    pub fn page_of(&self, code: Code) -> String {
+        format!("{}{code}", self.docs)
+    }
+
     /// Whether an image's tag moves. A digest never does.
     pub fn is_floating(&self, image: &ImageRef) -> bool {
         self.names.is_floating(image)

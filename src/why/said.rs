@@ -69,7 +69,7 @@ impl Found {
             path: finding.path().to_owned(),
             message: finding.message().to_owned(),
             help: finding.help().to_owned(),
-            docs: format!("{}{}", policy.docs, finding.code()),
+            docs: policy.page_of(finding.code()),
             gate: finding.is_of_gate(),
             yields_to_bypass: finding.yields_to_bypass(),
         }

@@ -5,10 +5,11 @@
 
 use std::fmt::Write as _;
 
+use super::level;
 use super::text::summary;
 use crate::check::load::{Bundle, STDIN};
 use crate::check::{Place, Report};
-use crate::policy::{Effect, Policy};
+use crate::policy::Policy;
 
 /// The reports of all bundles as one workflow command a line, and a count, which is none.
 pub fn render(checked: &[(Bundle, Report)], policy: &Policy) -> String {
@@ -24,14 +25,10 @@ pub fn render(checked: &[(Bundle, Report)], policy: &Policy) -> String {
             annotate("error", "could not be checked", &error.place, &error.message);
         }
         for found in &report.findings {
-            let (finding, object, path) = (&found.finding, &found.object, &found.path);
-            let (code, name) = (finding.code(), finding.rule().name);
-            let level = match finding.effect() {
-                Effect::Deny => "error",
-                Effect::Warn => "warning",
-            };
-            let (says, help) = (finding.message(), finding.help());
-            let message = format!("{object}: {path} {says}; {help}. See {}{code}", policy.docs);
+            let (code, name) = (found.finding.code(), found.finding.rule().name);
+            let (object, page) = (&found.object, policy.page_of(code));
+            let message = format!("{object}: {}. See {page}", found.sentence());
+            let level = level(found.finding.effect());
             annotate(level, &format!("{code} {name}"), &found.place, &message);
         }
         for notice in &report.notices {

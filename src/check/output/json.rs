@@ -128,7 +128,7 @@ impl<'r> Document<'r> {
             file: file(&checked.place),
             line: checked.place.location.line,
             column: checked.place.location.column,
-            docs: format!("{}{}", policy.docs, checked.finding.code()),
+            docs: policy.page_of(checked.finding.code()),
             exempted: checked.finding.exempted().map(|exempted| Exempted {
                 until: exempted.expires.to_string(),
                 reason: &exempted.reason,

@@ -14,12 +14,12 @@ use crate::policy::Effect;
 
 /// The reports of all bundles. A test fails by the findings with an effect that fails the check, and tells of others.
 pub fn render(checked: &[(Bundle, Report)], fails: impl Fn(Effect) -> bool) -> String {
-    let of_bundle = |(bundle, report)| suites(bundle, report, &fails);
-    let suites: Vec<Suite<'_>> = checked.iter().map(|(b, r)| (b, r)).flat_map(of_bundle).collect();
+    let suites = checked.iter().flat_map(|(bundle, report)| suites(bundle, report, &fails));
+    let suites: Vec<Suite<'_>> = suites.collect();
     let sum = |count: fn(&Suite<'_>) -> usize| suites.iter().map(count).sum();
     let counts = [sum(|s| s.cases.len()), sum(|s| s.ended(FAILURE)), sum(|s| s.ended(ERROR))];
     let mut xml = String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n");
-    open(&mut xml, "<testsuites", &[("name", "wavegate")], counts);
+    open(&mut xml, "<testsuites", "wavegate", counts);
     for suite in &suites {
         suite.write(&mut xml);
     }
@@ -60,11 +60,9 @@ fn suites<'r>(
 ) -> Vec<Suite<'r>> {
     let suite = |file| Suite { file, cases: Vec::new(), notices: Vec::new() };
     let mut suites: Vec<Suite<'r>> = bundle.sources.iter().map(|s| suite(&*s.name)).collect();
-    let (errors, unreadable): (Vec<&CheckError>, Vec<&CheckError>) =
-        report.errors.iter().partition(|error| error.object.is_none());
-    let unreadable = unreadable.into_iter().filter_map(|e| Some((e.object.as_ref()?, e)));
+    let errors = report.errors.iter();
     let unreadable: HashMap<*const CheckedObject, &CheckError> =
-        unreadable.map(|(object, error)| (Arc::as_ptr(object), error)).collect();
+        errors.filter_map(|e| Some((Arc::as_ptr(e.object.as_ref()?), e))).collect();
     let mut findings = report.findings.iter().peekable();
     for object in &report.objects {
         let own = || findings.next_if(|found| Arc::ptr_eq(&found.object, object));
@@ -74,7 +72,7 @@ fn suites<'r>(
             suite.cases.push(Case::of(object, &own, error, fails));
         }
     }
-    for error in errors {
+    for error in report.errors.iter().filter(|error| error.object.is_none()) {
         if let Some(suite) = suites.get_mut(error.place.source) {
             suite.cases.push(Case::of_error(error));
         }
@@ -164,7 +162,7 @@ impl Suite<'_> {
 
     fn write(&self, xml: &mut String) {
         let counts = [self.cases.len(), self.ended(FAILURE), self.ended(ERROR)];
-        open(xml, "  <testsuite", &[("name", self.file)], counts);
+        open(xml, "  <testsuite", self.file, counts);
         for case in &self.cases {
             case.write(self.file, xml);
         }
@@ -174,9 +172,7 @@ impl Suite<'_> {
 }
 
 fn line(found: &Checked) -> String {
-    let finding = &found.finding;
-    let (code, path) = (finding.code(), &found.path);
-    at(&found.place, &format!("{code} {path} {}; {}", finding.message(), finding.help()))
+    at(&found.place, &format!("{} {}", found.finding.code(), found.sentence()))
 }
 
 /// What is said of a place, as one line.
@@ -188,11 +184,9 @@ fn position(place: &Place) -> String {
     format!("{}:{}", place.location.line, place.location.column)
 }
 
-fn open(xml: &mut String, start: &str, attributes: &[(&str, &str)], counts: [usize; 3]) {
+fn open(xml: &mut String, start: &str, name: &str, counts: [usize; 3]) {
     xml.push_str(start);
-    for (name, value) in attributes {
-        attribute(xml, name, value);
-    }
+    attribute(xml, "name", name);
     for (name, count) in ["tests", "failures", "errors"].into_iter().zip(counts) {
         attribute(xml, name, &count.to_string());
     }

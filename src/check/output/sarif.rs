@@ -8,6 +8,7 @@ use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
+use super::level;
 use crate::check::load::{Bundle, STDIN};
 use crate::check::{Checked, Place, Report};
 use crate::policy::{Effect, Policy, Rule, Severity};
@@ -21,11 +22,10 @@ pub fn render(checked: &[(Bundle, Report)], policy: &Policy) -> Result<String, s
     for (bundle, report) in checked {
         for found in &report.findings {
             let rule = found.finding.rule();
-            let known = rules.iter().position(|known| *known == rule);
-            let index = known.unwrap_or(rules.len());
-            if known.is_none() {
+            let index = rules.iter().position(|known| *known == rule).unwrap_or_else(|| {
                 rules.push(rule);
-            }
+                rules.len() - 1
+            });
             results.push(result(found, index, bundle));
         }
         let notification = |level: &str, place: &Place, message: &str| {
@@ -67,29 +67,26 @@ fn descriptor(rule: &Rule, policy: &Policy) -> Value {
         "shortDescription": {"text": rule.summary()},
         "fullDescription": {"text": rule.summary()},
         "help": {"text": page, "markdown": page},
-        "helpUri": format!("{}{}", policy.docs, rule.code),
+        "helpUri": policy.page_of(rule.code),
         "defaultConfiguration": match rule.severity {
-            Severity::Deny => json!({"level": "error"}),
-            Severity::Warn => json!({"level": "warning"}),
+            Severity::Deny => json!({"level": level(Effect::Deny)}),
+            Severity::Warn => json!({"level": level(Effect::Warn)}),
             Severity::Off => json!({"enabled": false}),
         },
     })
 }
 
 fn result(found: &Checked, rule_index: usize, bundle: &Bundle) -> Value {
-    let (finding, object, path) = (&found.finding, &found.object, &found.path);
-    let (code, field) = (finding.code(), format!("{object} {path}"));
+    let (finding, object) = (&found.finding, &found.object);
+    let (code, field) = (finding.code(), format!("{object} {}", found.path));
     let exempted = finding.exempted().filter(|_| finding.is_exempted()).map(|exemption| {
         json!({"kind": "external", "status": "accepted", "justification": exemption.reason})
     });
     json!({
         "ruleId": code,
         "ruleIndex": rule_index,
-        "level": match finding.effect() {
-            Effect::Deny => "error",
-            Effect::Warn => "warning",
-        },
-        "message": literal(&format!("{object}: {path} {}; {}", finding.message(), finding.help())),
+        "level": level(finding.effect()),
+        "message": literal(&format!("{object}: {}", found.sentence())),
         "locations": [{
             "physicalLocation": physical(bundle, &found.place),
             "logicalLocations": [{"fullyQualifiedName": field}],

@@ -60,7 +60,7 @@ fn excerpt(checked: &Checked, bundle: &Bundle, policy: &Policy, colour: bool) ->
     } else {
         format!("{object}: {} is not there", checked.path)
     };
-    let docs = format!("{}{}", policy.docs, finding.code());
+    let docs = policy.page_of(finding.code());
     Excerpt {
         severity: match finding.effect() {
             Effect::Deny => Severity::Error,
