@@ -3,10 +3,11 @@
 use serde_json::{Value, json};
 
 use super::manifests::{REPOSITORY, app, files, labelled, migration, named, release, workload};
-use super::{application, becomes_recorded, image_of, succeeds, wait_for};
+use super::{BOUND, application, becomes_recorded, image_of, succeeds, wait_for};
 use crate::cluster::argocd::{
     self, Application, Health, Phase, Refresh, Resource, Sync, SyncStatus,
 };
+use crate::cluster::eventually;
 use crate::guard::guarded;
 
 /// v1 and then v2 have migrated, and v2 runs.
@@ -83,10 +84,12 @@ fn a_server_side_diff_before_its_migration() {
     let compared = shop.refresh(Refresh::Hard);
     assert_eq!(compared.sync, SyncStatus::OutOfSync, "{compared:#?}");
     let (_, wavegate) = guarded();
-    let warned = wavegate.decisions(shop.namespace(), "shop-api").into_iter().any(|decision| {
-        decision["dry_run"] == true && decision["warned"].to_string().contains("WG302")
+    // The log is written a moment after the answers.
+    eventually("the diff was asked about and warned", BOUND, || {
+        wavegate.decisions(shop.namespace(), "shop-api").into_iter().find(|decision| {
+            decision["dry_run"] == true && decision["warned"].to_string().contains("WG302")
+        })
     });
-    assert!(warned, "the diff was asked about and warned");
     succeeds(&shop.sync(&Sync::full()));
     shop.becomes(SyncStatus::Synced, Health::Healthy);
 }
