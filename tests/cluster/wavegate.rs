@@ -6,7 +6,8 @@ use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -195,13 +196,29 @@ impl Wavegate {
         answer
     }
 
-    /// The decisions logged about an object of this namespace and name.
+    /// The decisions logged about an object of this namespace and name. The log is written a moment after the answers.
     pub fn decisions(&self, namespace: &str, name: &str) -> Vec<Value> {
         let mut lines = lines(&self.server.log());
         lines.retain(|line| {
             line["message"] == "decision" && line["namespace"] == namespace && line["name"] == name
         });
         lines
+    }
+
+    /// Waits until the decisions about an object are what they are to be.
+    ///
+    /// # Panics
+    /// When they are not within ten seconds, with those that are logged.
+    pub fn until_decided(&self, namespace: &str, name: &str, as_wanted: impl Fn(&[Value]) -> bool) {
+        let deadline = Instant::now() + Duration::from_secs(10);
+        loop {
+            let decisions = self.decisions(namespace, name);
+            if as_wanted(&decisions) {
+                return;
+            }
+            assert!(Instant::now() < deadline, "{name} in {namespace}: {decisions:#?}");
+            thread::sleep(Duration::from_millis(50));
+        }
     }
 
     /// The process.

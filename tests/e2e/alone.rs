@@ -92,16 +92,16 @@ fn two_replicas_write_one_record_per_attempt() {
         (done == JOBS).then_some(all)
     });
     assert_eq!(all.len(), JOBS);
-    let created = replicas
-        .iter()
-        .filter_map(|replica| replica.metric("wavegate_record_writes_total{result=\"created\"}"))
-        .sum::<f64>();
-    assert!((created - 12.0).abs() < 0.1, "{created} creations");
     for replica in &replicas {
         eventually("the replica has nothing left to write", BOUND, || {
             (replica.metric("wavegate_record_writes_pending") == Some(0.0)).then_some(())
         });
     }
+    let created = replicas
+        .iter()
+        .filter_map(|replica| replica.metric("wavegate_record_writes_total{result=\"created\"}"))
+        .sum::<f64>();
+    assert!((created - 12.0).abs() < 0.1, "{created} creations");
 }
 
 #[test]

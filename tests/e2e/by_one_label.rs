@@ -95,12 +95,12 @@ fn no_application_leaves_synced_when_its_namespace_enforces() {
     synced(&both);
     // It would be refused if it were new: the test is about something.
     let (control_plane, wavegate) = guarded();
-    let decisions = |name: &str| wavegate.decisions(legacy_app.namespace(), name);
     for (name, code) in
         [("worker", "WG501"), ("probeless", "WG502"), ("nightly", "WG503"), ("cart-api", "WG501")]
     {
-        let warned = decisions(name).iter().any(|it| it["warned"].to_string().contains(code));
-        assert!(warned, "{name} would be refused for {code}: {:#?}", decisions(name));
+        wavegate.until_decided(legacy_app.namespace(), name, |decisions| {
+            decisions.iter().any(|decision| decision["warned"].to_string().contains(code))
+        });
     }
 
     let enforce = "wavegate.dev/mode=enforce";

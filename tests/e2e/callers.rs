@@ -77,7 +77,7 @@ fn with_a_client_ca_the_api_server_is_answered_and_nobody_else() {
         let output = shut.kubectl().args(app).run();
         output.stderr.contains("certificate required").then_some(())
     });
-    assert!(failures() >= 1.0);
+    eventually("it is counted", Duration::from_secs(10), || (failures() >= 1.0).then_some(()));
     drop(shut);
 
     let argument = configure(&folder, wavegate.address(), &api_server);
@@ -89,7 +89,7 @@ fn with_a_client_ca_the_api_server_is_answered_and_nobody_else() {
     let job = open.kubectl().args(["get", "job", "shop-migrate"]).json();
     // Both configurations are called.
     assert_eq!(job["metadata"]["labels"]["stamp.wavegate.dev/tracked"], "true");
-    assert!(!wavegate.decisions(open.name(), "shop-migrate").is_empty());
+    wavegate.until_decided(open.name(), "shop-migrate", |decisions| decisions.len() == 2);
 
     let server_ca = fs::read(control_plane.directory().join("callers-certs/ca.crt")).expect("a CA");
     let before = failures();

@@ -90,7 +90,10 @@ fn a_warning_leaves_an_event_where_nothing_is_refused() {
         r#"wavegate_decisions_total{{mode="warn",verdict="warned",dry_run="false",namespace="{name}"}}"#
     );
     assert_eq!(wavegate.metric(&series), Some(1.0));
-    assert!(wavegate.metric(r#"wavegate_events_total{result="written"}"#) >= Some(1.0));
+    eventually("the Event is counted", BOUND, || {
+        let written = wavegate.metric(r#"wavegate_events_total{result="written"}"#);
+        (written >= Some(1.0)).then_some(())
+    });
 }
 
 #[test]

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use opentelemetry_proto::tonic::trace::v1::Span;
+use serde_json::Value;
 
 use crate::cluster::wavegate::{Wavegate, install, own_kubeconfig};
 use crate::cluster::{ControlPlane, eventually};
@@ -68,7 +69,8 @@ fn one_creation_is_one_trace_through_the_api_server_and_both_webhooks() {
     assert_ne!(validated.parent_span_id, mutated.span_id);
 
     let trace = hex(&mutated.trace_id);
-    let decisions = wavegate.decisions(namespace.name(), "shop-migrate");
-    let traced = decisions.iter().filter(|line| line["trace_id"] == trace.as_str()).count();
-    assert_eq!(traced, 2, "{decisions:?}");
+    let traced = |line: &&Value| line["trace_id"] == trace.as_str();
+    wavegate.until_decided(namespace.name(), "shop-migrate", |decisions| {
+        decisions.iter().filter(traced).count() == 2
+    });
 }

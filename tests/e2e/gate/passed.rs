@@ -3,11 +3,10 @@
 use serde_json::{Value, json};
 
 use super::manifests::{REPOSITORY, app, files, labelled, migration, named, release, workload};
-use super::{BOUND, application, becomes_recorded, image_of, succeeds, wait_for};
+use super::{application, becomes_recorded, image_of, succeeds, wait_for};
 use crate::cluster::argocd::{
     self, Application, Health, Phase, Refresh, Resource, Sync, SyncStatus,
 };
-use crate::cluster::eventually;
 use crate::guard::guarded;
 
 /// v1 and then v2 have migrated, and v2 runs.
@@ -84,9 +83,9 @@ fn a_server_side_diff_before_its_migration() {
     let compared = shop.refresh(Refresh::Hard);
     assert_eq!(compared.sync, SyncStatus::OutOfSync, "{compared:#?}");
     let (_, wavegate) = guarded();
-    // The log is written a moment after the answers.
-    eventually("the diff was asked about and warned", BOUND, || {
-        wavegate.decisions(shop.namespace(), "shop-api").into_iter().find(|decision| {
+    // The diff was asked about, and warned.
+    wavegate.until_decided(shop.namespace(), "shop-api", |decisions| {
+        decisions.iter().any(|decision| {
             decision["dry_run"] == true && decision["warned"].to_string().contains("WG302")
         })
     });
