@@ -72,7 +72,8 @@ enum Step {
 /// What was done in this turn, so that it is not done again.
 #[derive(Clone, Debug, Default)]
 struct Turn {
-    looked: bool,
+    /// The outcome while the pods were looked at. Of a Job that fails meanwhile they tell more afterwards.
+    looked: Option<Outcome>,
     verified: Option<Gone>,
     /// The API server refused what was known, and what the record says now was taken into view.
     refused: bool,
@@ -93,7 +94,8 @@ fn next(sighting: &Sighting, complete: bool, turn: &Turn) -> Step {
     let begun = sighting.has_record() || outcome.is_final();
     let image_unknown = attempt.image_id.is_none() && attempt.container.is_some();
     let failure_unknown = outcome == Outcome::Failed && attempt.failure.is_none();
-    if begun && (image_unknown || failure_unknown) && sighting.has_job() && !turn.looked {
+    let unknown = image_unknown || failure_unknown;
+    if begun && unknown && sighting.has_job() && turn.looked != Some(outcome) {
         return Step::Look;
     }
     if sighting.is_recorded() {
@@ -130,7 +132,7 @@ impl Writer {
             match next(&sighting, complete, &turn) {
                 Step::Rest => return Ok(()),
                 Step::Look => {
-                    turn.looked = true;
+                    turn.looked = Some(sighting.outcome());
                     self.look(key, sighting.attempt()).await?;
                 }
                 Step::Verify => match self.verify(key, &sighting).await? {
@@ -363,7 +365,7 @@ mod tests {
         attempts.observe_record(imaged().failed(5).attempt());
         let own = RecordFailure::new("m", 2, None, None);
         attempts.observe_failure("shop", "a", own);
-        let looked = Turn { looked: true, ..Turn::default() };
+        let looked = Turn { looked: Some(Outcome::Failed), ..Turn::default() };
         let step = |attempts: &Attempts| {
             next(attempts.get("shop", "a").expect("an attempt"), true, &looked)
         };
@@ -379,8 +381,8 @@ mod tests {
     #[test]
     fn a_record_gets_what_it_lacks_and_no_more() {
         let new = Turn::default;
-        let looked = || Turn { looked: true, ..Turn::default() };
-        let verified = || Turn { verified: Some(super::Gone::default()), ..looked() };
+        let looked = |outcome| Turn { looked: Some(outcome), ..Turn::default() };
+        let verified = || Turn { verified: Some(super::Gone::default()), ..new() };
         let running = || sighting(|a| a.observe_job(sample().attempt()));
         let done = || sighting(|a| a.observe_job(sample().succeeded(5).attempt()));
         let recorded = |job: Sample, record: Sample| {
@@ -400,21 +402,27 @@ mod tests {
             ("running, new", running(), true, new(), Step::Create),
             ("running, before all is listed", running(), false, new(), Step::Create),
             ("running, recorded", recorded(sample(), sample()), true, new(), Step::Look),
-            ("running, nothing to add", recorded(sample(), sample()), true, looked(), Step::Rest),
+            (
+                "running, nothing to add",
+                recorded(sample(), sample()),
+                true,
+                looked(Outcome::Running),
+                Step::Rest,
+            ),
             ("done at first sight", done(), true, new(), Step::Look),
-            ("done, no image to be had", done(), true, looked(), Step::Create),
+            ("done, no image to be had", done(), true, looked(Outcome::Succeeded), Step::Create),
             (
                 "done, recorded running",
                 recorded(sample().succeeded(5), sample()),
                 true,
-                looked(),
+                looked(Outcome::Succeeded),
                 Step::Update,
             ),
             (
                 "done, recorded",
                 recorded(sample().succeeded(5), sample().succeeded(5)),
                 true,
-                looked(),
+                looked(Outcome::Succeeded),
                 Step::Rest,
             ),
             (
@@ -428,8 +436,15 @@ mod tests {
                 "failed, and its pod is gone",
                 recorded(imaged().failed(5), imaged()),
                 true,
-                looked(),
+                looked(Outcome::Failed),
                 Step::Update,
+            ),
+            (
+                "failed while the pods were looked at",
+                recorded(imaged().failed(5), imaged()),
+                true,
+                looked(Outcome::Running),
+                Step::Look,
             ),
             (
                 "failed, and the record tells by what",
@@ -452,7 +467,11 @@ mod tests {
         attempts.observe_record(sample().attempt());
         attempts.observe_image("shop", "a", "m@sha256:1".to_owned());
         let found = attempts.get("shop", "a").expect("an attempt");
-        assert_eq!(next(found, true, &looked()), Step::Update, "an image to be added");
+        assert_eq!(
+            next(found, true, &looked(Outcome::Running)),
+            Step::Update,
+            "an image to be added"
+        );
     }
 
     #[test]
