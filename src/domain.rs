@@ -9,6 +9,7 @@ pub mod command;
 pub mod database;
 pub mod detection;
 pub mod duration;
+pub mod fix;
 pub mod gate_override;
 pub mod glob;
 pub mod image;

@@ -3,6 +3,7 @@
 //! Everything here is pure and synchronous. The webhook, the linter and the tests call the same functions.
 
 mod decision;
+mod fixes;
 mod gate;
 mod groups;
 pub mod mutate;

@@ -20,4 +20,4 @@ pub use context::Context;
 pub use finding::{Effect, Finding, Problem, Problems};
 pub use policies::Policies;
 pub use rule::{Check, Code, Rule, Scope, Severity};
-pub use settings::{Inject, OnUnknown, Ordering, Policy, Waiter, WaiterForm, WaiterMode};
+pub use settings::{Fixes, Inject, OnUnknown, Ordering, Policy, Waiter, WaiterForm, WaiterMode};

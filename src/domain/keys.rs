@@ -42,6 +42,8 @@ pub const STAMP_CREATOR: &str = "stamp.wavegate.dev/creator";
 pub const STAMP_TEMPLATE: &str = "stamp.wavegate.dev/template";
 /// Name of the init container that wavegate added.
 pub const STAMP_INJECTED: &str = "stamp.wavegate.dev/injected";
+/// What wavegate filled in because the policy says so, by the names of [`Fix`](super::fix::Fix).
+pub const STAMP_FIXED: &str = "stamp.wavegate.dev/fixed";
 
 /// Whether a label or annotation belongs to wavegate, as a key or as a stamp.
 pub fn is_ours(key: &str) -> bool {

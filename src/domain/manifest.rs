@@ -199,6 +199,9 @@ pub struct JobSpec<'a> {
     /// Default false.
     #[serde(default)]
     pub suspend: Option<bool>,
+    /// When a pod is replaced: `TerminatingOrFailed` (default), or `Failed`.
+    #[serde(default)]
+    pub pod_replacement_policy: Option<Text<'a>>,
     /// What to do about particular pod failures.
     #[serde(default)]
     pub pod_failure_policy: Option<PodFailurePolicy<'a>>,

@@ -1,4 +1,4 @@
-//! What wavegate adds to a Job when it is created: its stamps, and a waiter where one is missing.
+//! What wavegate adds to a Job when it is created: its stamps, a waiter where one is missing, and what a policy fills in.
 //!
 //! The patch is built from paths. It is never the difference between an object and its re-serialised form,
 //! which would remove every field that a newer API server knows and wavegate does not.
@@ -7,12 +7,12 @@ use json_patch::jsonptr::PointerBuf;
 use json_patch::{AddOperation, Patch, PatchOperation, RemoveOperation};
 use serde_json::{Value, json};
 
-use super::Mode;
 use super::wait_for_db::{self, Injection};
+use super::{Mode, fixes};
 use crate::admission::{Admission, Operation, Subject};
 use crate::domain::job::Job;
 use crate::domain::manifest::StringMap;
-use crate::domain::stamp::Stamps;
+use crate::domain::stamp::{Additions, Stamps};
 use crate::policy::{Inject, Policy};
 
 /// What to change about an object.
@@ -31,21 +31,33 @@ pub struct Mutation {
 pub fn mutate(admission: &Admission<'_>, policy: &Policy, mode: Mode) -> Mutation {
     let mut mutation = Mutation::default();
     if let (Subject::Job(job), Operation::Create) = (&admission.subject, admission.operation) {
-        let injected = inject(job, policy, mode, &mut mutation);
-        stamp(admission, job, injected, &mut mutation);
+        let fixes = mode == Mode::Enforce && is_certain(job);
+        let deadline = if fixes { fixes::deadline(job, policy) } else { None };
+        let injected = inject(job, policy, mode, deadline, &mut mutation);
+        let mut additions = Additions { injected, ..Additions::default() };
+        if fixes {
+            let waits = injected.is_some() || job.waiter().is_some();
+            additions.fixed = fixes::apply(admission, job, policy, waits, &mut mutation);
+        }
+        stamp(admission, job, &additions, &mut mutation);
     }
     mutation
+}
+
+/// Whether a Job is a migration beyond guessing, so that more than stamps may be added to it.
+fn is_certain(job: &Job<'_>) -> bool {
+    job.recognition.is_migration() && job.recognition.may_deny()
 }
 
 /// The stamps that a Job must carry as it is.
 pub(super) fn stamps(admission: &Admission<'_>, job: &Job<'_>) -> Stamps {
     let injected = wait_for_db::injected(job).map(|container| container.name.as_str());
-    compute(admission, job, injected)
+    compute(admission, job, &Additions { injected, ..Additions::default() })
 }
 
-fn compute(admission: &Admission<'_>, job: &Job<'_>, injected: Option<&str>) -> Stamps {
+fn compute(admission: &Admission<'_>, job: &Job<'_>, additions: &Additions<'_>) -> Stamps {
     let template = if job.recognition.is_migration() { template(admission) } else { Value::Null };
-    Stamps::compute(job, &template, injected, &admission.username)
+    Stamps::compute(job, &template, additions, &admission.username)
 }
 
 fn template(admission: &Admission<'_>) -> Value {
@@ -53,11 +65,13 @@ fn template(admission: &Admission<'_>) -> Value {
     object.pointer("/spec/template").cloned().unwrap_or_default()
 }
 
-/// Adds a waiter where the policy says so. Returns the name of the one that is there in the end, if any.
+/// Adds a waiter where the policy says so. Returns the name of the one that is there in the end, if any. `deadline` is
+/// what the Job gets beside it.
 fn inject<'j>(
     job: &'j Job<'_>,
     policy: &Policy,
     mode: Mode,
+    deadline: Option<i64>,
     mutation: &mut Mutation,
 ) -> Option<&'j str> {
     if let Some(container) = wait_for_db::injected(job) {
@@ -68,11 +82,10 @@ fn inject<'j>(
         Inject::Always => true,
         Inject::Off => false,
     };
-    let recognised = job.recognition.is_migration() && job.recognition.may_deny();
-    if !wanted || !recognised || job.waiter().is_some() {
+    if !wanted || !is_certain(job) || job.waiter().is_some() {
         return None;
     }
-    match wait_for_db::plan(job, policy) {
+    match wait_for_db::plan(job, policy, deadline) {
         Injection::Add { container, name, index } => {
             let list = ["spec", "template", "spec", "initContainers"];
             mutation.inserted_init_container = Some(index);
@@ -99,18 +112,16 @@ fn inject<'j>(
 fn stamp(
     admission: &Admission<'_>,
     job: &Job<'_>,
-    injected: Option<&str>,
+    additions: &Additions<'_>,
     mutation: &mut Mutation,
 ) {
     let metadata = &job.manifest.metadata;
-    let mut differences = compute(admission, job, injected).differences(metadata);
+    let mut differences = compute(admission, job, additions).differences(metadata);
     for (field, map) in [("labels", &metadata.labels), ("annotations", &metadata.annotations)] {
         let (own, rest): (Vec<_>, Vec<_>) = differences.into_iter().partition(|d| d.field == field);
         differences = rest;
-        if own.iter().any(|difference| difference.want.is_some())
-            && is_absent(admission, field, map)
-        {
-            mutation.add(&["metadata", field], json!({}));
+        if own.iter().any(|difference| difference.want.is_some()) {
+            make_room(admission, &["metadata", field], map, mutation);
         }
         for difference in own {
             let path = ["metadata", field, &difference.key];
@@ -122,19 +133,30 @@ fn stamp(
     }
 }
 
-/// Whether the object has no such map at all, so that nothing can be added to it. One whose only entry is
-/// not read, the copy that `kubectl apply` keeps, is there nevertheless.
-fn is_absent(admission: &Admission<'_>, field: &str, map: &StringMap<'_>) -> bool {
+/// Adds a map where the object has none, with the objects on the way to it, so that entries can be added. One whose only
+/// entry is not read, the copy that `kubectl apply` keeps, is there nevertheless.
+pub(super) fn make_room(
+    admission: &Admission<'_>,
+    path: &[&str],
+    map: &StringMap<'_>,
+    mutation: &mut Mutation,
+) {
     if !map.is_empty() {
-        return false;
+        return;
     }
     let object: Value = serde_json::from_str(admission.object).unwrap_or_default();
-    let found = object.get("metadata").and_then(|metadata| metadata.get(field));
-    found.is_none_or(Value::is_null)
+    let (mut at, mut way) = (Some(&object), Vec::with_capacity(path.len()));
+    for field in path {
+        way.push(*field);
+        at = at.and_then(|object| object.get(field)).filter(|found| !found.is_null());
+        if at.is_none() {
+            mutation.add(&way, json!({}));
+        }
+    }
 }
 
 impl Mutation {
-    fn add(&mut self, path: &[&str], value: Value) {
+    pub(super) fn add(&mut self, path: &[&str], value: Value) {
         let path = PointerBuf::from_tokens(path.iter().copied());
         self.patch.0.push(PatchOperation::Add(AddOperation { path, value }));
     }

@@ -375,6 +375,7 @@ fn severities_follow_the_policy() {
     }
 }
 
+mod fixes;
 mod gate;
 mod overrides;
 mod promises;

@@ -42,8 +42,9 @@ pub fn injected<'a>(job: &'a Job<'_>) -> Option<&'a Container<'a>> {
     job.pod().init_containers.iter().find(|container| own::is_own(container))
 }
 
-/// Builds the container for a migration Job that has no waiter, or says why there is none to add.
-pub fn plan(job: &Job<'_>, policy: &Policy) -> Injection {
+/// Builds the container for a migration Job that has no waiter, or says why there is none to add. `deadline` is the one
+/// in seconds that the Job gets where it has none.
+pub fn plan(job: &Job<'_>, policy: &Policy, deadline: Option<i64>) -> Injection {
     let pod = job.pod();
     if pod.is_windows() {
         return Injection::Skip("its pods run on Windows");
@@ -74,7 +75,9 @@ pub fn plan(job: &Job<'_>, policy: &Policy) -> Injection {
             "its database is the pod itself, where nothing listens before it runs",
         );
     }
-    Injection::Add { container: container::build(job, name, source, &policy.waiter), name, index }
+    let timeout = container::timeout(job, deadline, &policy.waiter);
+    let container = container::build(job, name, source, &policy.waiter, timeout);
+    Injection::Add { container, name, index }
 }
 
 /// Where the container finds out which database it waits for.

@@ -11,6 +11,7 @@ use super::rule::{Code, Rule, Severity};
 use crate::cluster::Attempt;
 use crate::cluster::retention::Retention;
 use crate::domain::detection::Detection;
+use crate::domain::fix::Fix;
 use crate::domain::glob::Glob;
 use crate::domain::image::ImageRef;
 use crate::domain::names::ImageNames;
@@ -120,6 +121,31 @@ impl Default for Waiter {
     }
 }
 
+/// What is filled in where the author of a migration left it out; nothing by default.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Fixes {
+    /// `backoffLimit` 0 instead of Kubernetes' default.
+    pub no_retries: bool,
+    /// `activeDeadlineSeconds`, in seconds.
+    pub deadline_seconds: Option<i64>,
+    /// `podReplacementPolicy: Failed`.
+    pub replace_failed_only: bool,
+    /// Annotations that keep autoscalers away.
+    pub do_not_evict: bool,
+}
+
+impl Fixes {
+    /// Whether one is asked for.
+    pub const fn wants(&self, fix: Fix) -> bool {
+        match fix {
+            Fix::NoRetries => self.no_retries,
+            Fix::Deadline => self.deadline_seconds.is_some(),
+            Fix::ReplaceFailedOnly => self.replace_failed_only,
+            Fix::DoNotEvict => self.do_not_evict,
+        }
+    }
+}
+
 /// The settings that rules and mutations read. The default is what serves when nobody wrote a policy.
 #[derive(Clone, Debug)]
 pub struct Policy {
@@ -168,6 +194,8 @@ pub struct Policy {
     pub inject: Inject,
     /// The waiter to add.
     pub waiter: Waiter,
+    /// What else to fill in.
+    pub fixes: Fixes,
     /// Address under which the rules' pages are served, with a slash at its end.
     pub docs: String,
 }
@@ -202,6 +230,7 @@ impl Default for Policy {
             denied_dry_runs: Vec::new(),
             inject: Inject::Enforce,
             waiter: Waiter::default(),
+            fixes: Fixes::default(),
             docs: "https://wavegate.dev/rules/".to_owned(),
         }
     }

@@ -24,6 +24,7 @@ mod certificates;
 mod conditions;
 mod documents;
 mod events;
+mod fixes;
 mod gate;
 mod guard;
 mod live;

@@ -16,13 +16,13 @@ const BOUND: Duration = Duration::from_mins(1);
 
 const BAD: &str = "--filename=examples/bad/wg101-backoff-limit-3.yaml";
 
-fn policy(spec: &Value) -> String {
+pub(crate) fn policy(spec: &Value) -> String {
     json!({"apiVersion": "wavegate.dev/v1alpha1", "kind": "RolloutPolicy",
         "metadata": {"name": "default"}, "spec": spec})
     .to_string()
 }
 
-fn apply(control_plane: &ControlPlane, object: &str) -> Output {
+pub(crate) fn apply(control_plane: &ControlPlane, object: &str) -> Output {
     control_plane.kubectl().args(["apply", "--filename=-"]).stdin(object).run()
 }
 
@@ -31,7 +31,7 @@ fn stored(control_plane: &ControlPlane) -> Value {
 }
 
 /// Waits until a condition of the stored policy has this status, for its newest version.
-fn condition(control_plane: &ControlPlane, kind: &str, status: &str) -> Value {
+pub(crate) fn condition(control_plane: &ControlPlane, kind: &str, status: &str) -> Value {
     eventually(&format!("{kind} is {status}"), BOUND, || {
         let policy = stored(control_plane);
         let newest = &policy["metadata"]["generation"];
@@ -58,10 +58,10 @@ fn until_denied(namespace: &Namespace<'_>, want: bool) -> String {
 }
 
 /// A wavegate that the API server asks, for as long as this is held, and no policy afterwards.
-struct Guard<'c>(&'c ControlPlane, Wavegate);
+pub(crate) struct Guard<'c>(&'c ControlPlane, Wavegate);
 
 impl<'c> Guard<'c> {
-    fn start(control_plane: &'c ControlPlane, name: &str) -> Self {
+    pub(crate) fn start(control_plane: &'c ControlPlane, name: &str) -> Self {
         let wavegate = ready(control_plane, name);
         wavegate.register(control_plane);
         Self(control_plane, wavegate)

@@ -85,6 +85,8 @@ fn app(edits: &[(&str, &str)]) -> String {
 }
 
 const RETRIES: (&str, &str) = ("backoffLimit: 0", "backoffLimit: 3");
+const NO_LIMIT: (&str, &str) = ("backoffLimit: 0", "completions: 1");
+const NO_DEADLINE: (&str, &str) = ("activeDeadlineSeconds: 300", "parallelism: 1");
 const OPT_IN: (&str, &str) =
     ("  annotations:", "  labels: {wavegate.dev/app: shop}\n  annotations:");
 
@@ -138,6 +140,9 @@ fn cases_of_jobs() -> Vec<Case> {
         ),
         Case("roleNone: forbid", job(&[RETRIES, none]), "WG101", "-", "deny"),
         Case("waitForDb: {inject: \"off\"}", job(&[]), "WG107", "-", "warn"),
+        Case("fixes: {noRetries: true}", job(&[NO_LIMIT]), "WG101", "deny", "-"),
+        Case("fixes: {noRetries: true}", job(&[RETRIES]), "WG101", "deny", "deny"),
+        Case("fixes: {deadlineSeconds: 600}", job(&[NO_DEADLINE]), "WG102", "deny", "-"),
         Case("ordering: external", job(&[hook, wave]), "WG201", "warn", "-"),
         Case(
             "ordering: external",
@@ -264,7 +269,7 @@ fn every_setting_changes_a_verdict() {
 }
 
 #[test]
-fn the_waiter_is_as_the_policy_says() {
+fn what_is_added_is_as_the_policy_says() {
     let injected = |spec: &str| {
         let source = Source::new("job.yaml", JOB);
         let json = source.documents.unwrap()[0].value.to_string();
@@ -284,8 +289,10 @@ fn the_waiter_is_as_the_policy_says() {
         ("waitForDb: {cpu: 33m}".to_owned(), r#""cpu":"33m""#),
         ("waitForDb: {memory: 77Mi}".to_owned(), r#""memory":"77Mi""#),
         (format!("waitForDb: {{{image}, database: \"db.data:5432\"}}"), "db.data:5432"),
+        ("fixes: {replaceFailedOnly: true}".to_owned(), r#""value":"Failed""#),
+        ("fixes: {doNotEvict: true}".to_owned(), "do-not-disrupt"),
     ];
-    let plain = injected("waitForDb: {}");
+    let plain = injected("{}");
     for (spec, want) in cases {
         assert!(!plain.contains(want), "{want} is there anyway");
         let patch = injected(&spec);

@@ -10,7 +10,7 @@ use serde_json::Value;
 use wavegate::admission::{Operation, Subject, answer_mutation, answer_validation, decode};
 use wavegate::cluster::ClusterState;
 use wavegate::engine::{Mode, evaluate, mutate};
-use wavegate::policy::{Finding, Policy};
+use wavegate::policy::{Finding, Fixes, Policy};
 
 fn recorded() -> Vec<(PathBuf, Vec<u8>)> {
     let mut files: Vec<PathBuf> = fs::read_dir("tests/fixtures/reviews")
@@ -80,7 +80,20 @@ fn nothing_recorded_is_refused_and_every_answer_is_a_review() {
 /// the whole way from mutation to validation stays clean.
 #[test]
 fn recorded_jobs_that_really_migrate_are_stamped_and_admitted() {
-    let policy = Policy::default();
+    let mut filling = Policy::default();
+    filling.fixes = Fixes {
+        no_retries: true,
+        deadline_seconds: Some(300),
+        replace_failed_only: true,
+        do_not_evict: true,
+    };
+    for policy in [Policy::default(), filling] {
+        let migrations = migrations_that_are_stamped(&policy);
+        assert!(migrations >= 8, "{migrations}");
+    }
+}
+
+fn migrations_that_are_stamped(policy: &Policy) -> usize {
     let mut migrations = 0;
     for (path, body) in recorded() {
         let text = String::from_utf8(body).unwrap();
@@ -91,7 +104,7 @@ fn recorded_jobs_that_really_migrate_are_stamped_and_admitted() {
         }
         let text = text.replace("echo manage.py migrate; sleep 2", "exec python manage.py migrate");
         let admission = decode(text.as_bytes()).unwrap();
-        let mutation = mutate(&admission, &policy, Mode::Enforce);
+        let mutation = mutate(&admission, policy, Mode::Enforce);
         let mut review: Value = serde_json::from_str(&text).unwrap();
         let object = review.pointer_mut("/request/object").unwrap();
         json_patch::patch(object, &mutation.patch).unwrap();
@@ -99,18 +112,20 @@ fn recorded_jobs_that_really_migrate_are_stamped_and_admitted() {
         let admission = decode(admitted.as_bytes()).unwrap();
         let Subject::Job(job) = &admission.subject else { panic!("{name} holds no Job") };
         assert!(job.recognition.is_migration(), "{}", path.display());
-        assert!(mutate(&admission, &policy, Mode::Enforce).patch.0.is_empty());
+        assert!(mutate(&admission, policy, Mode::Enforce).patch.0.is_empty());
         let decision = evaluate(
             &admission,
             &ClusterState::default(),
-            &policy,
+            policy,
             Mode::Enforce,
             Timestamp::UNIX_EPOCH,
         );
         let codes: Vec<&str> = decision.denials().map(Finding::code).collect();
         // Those without a hook, a wave or a deadline say so; none is untracked.
         assert!(!codes.contains(&"WG310"), "{}: {codes:?}", path.display());
+        let fixes = policy.fixes.no_retries;
+        assert!(!(fixes && codes.contains(&"WG102")), "{}: {codes:?}", path.display());
         migrations += 1;
     }
-    assert!(migrations >= 8, "{migrations}");
+    migrations
 }

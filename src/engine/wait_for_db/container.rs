@@ -10,9 +10,14 @@ use crate::policy::{Waiter, WaiterForm};
 /// User of wavegate's image, and of a container whose pod would run it as root.
 const USER: u32 = 65532;
 
-pub(super) fn build(job: &Job<'_>, name: &str, source: Source<'_>, waiter: &Waiter) -> Value {
+pub(super) fn build(
+    job: &Job<'_>,
+    name: &str,
+    source: Source<'_>,
+    waiter: &Waiter,
+    timeout: u64,
+) -> Value {
     let form = waiter.form();
-    let timeout = timeout(job, waiter);
     let resources = json!({"cpu": waiter.cpu, "memory": waiter.memory});
     let mut container = Map::from_iter([
         ("name".to_owned(), json!(name)),
@@ -29,10 +34,11 @@ pub(super) fn build(job: &Job<'_>, name: &str, source: Source<'_>, waiter: &Wait
     Value::Object(container)
 }
 
-/// Seconds to wait: what the policy says, and at most half of the Job's deadline, or of its pod's.
-fn timeout(job: &Job<'_>, waiter: &Waiter) -> u64 {
+/// Seconds to wait: what the policy says, and at most half of the Job's deadline, be it filled in, or of its pod's.
+pub(super) fn timeout(job: &Job<'_>, filled_in: Option<i64>, waiter: &Waiter) -> u64 {
     let wanted = waiter.timeout.as_secs();
-    let deadlines = [job.manifest.spec.active_deadline_seconds, job.pod().active_deadline_seconds];
+    let own = job.manifest.spec.active_deadline_seconds;
+    let deadlines = [own, filled_in, job.pod().active_deadline_seconds];
     let half =
         deadlines.into_iter().flatten().min().and_then(|seconds| u64::try_from(seconds / 2).ok());
     half.map_or(wanted, |half| half.min(wanted)).max(1)

@@ -4,7 +4,7 @@ use std::fmt::Display;
 use std::time::Duration;
 
 use super::spec::{
-    AllowOrForbid, DetectionSettings, InjectSetting, OrderingSetting, RegistryAlias,
+    AllowOrForbid, DetectionSettings, FixSettings, InjectSetting, OrderingSetting, RegistryAlias,
     RetentionSettings, RunnerSettings, Settings, WaitSettings, WaiterSetting, WarnOrDeny,
 };
 use super::{Errors, duration, parameters};
@@ -28,6 +28,10 @@ pub(super) fn apply(settings: Settings<'_>, policy: &mut Policy, path: &str, err
     if let Some(wait) = settings.wait_for_db {
         waiter(wait, policy, &at("waitForDb"), errors);
     }
+    if let Some(fixes) = settings.fixes {
+        fill_in(fixes, policy);
+    }
+    deadline_fits(settings, policy, path, errors);
     if let Some(dry_run) = settings.dry_run {
         policy.denied_dry_runs.clone_from(&dry_run.deny_for);
     }
@@ -81,6 +85,35 @@ pub(super) fn apply(settings: Settings<'_>, policy: &mut Policy, path: &str, err
         if let Some(docs) = errors.take(&at("docs"), read) {
             policy.docs = docs;
         }
+    }
+}
+
+fn fill_in(written: FixSettings, policy: &mut Policy) {
+    let FixSettings { no_retries, deadline_seconds, replace_failed_only, do_not_evict } = written;
+    let fixes = &mut policy.fixes;
+    fixes.no_retries = no_retries.unwrap_or(fixes.no_retries);
+    fixes.replace_failed_only = replace_failed_only.unwrap_or(fixes.replace_failed_only);
+    fixes.do_not_evict = do_not_evict.unwrap_or(fixes.do_not_evict);
+    if let Some(seconds) = deadline_seconds {
+        fixes.deadline_seconds = (seconds != 0).then_some(seconds);
+    }
+}
+
+/// What is filled in must be what WG102 accepts, be it that one was changed or the other.
+fn deadline_fits(settings: Settings<'_>, policy: &Policy, path: &str, errors: &mut Errors) {
+    let bounds = &policy.deadline_seconds;
+    let Some(seconds) = policy.fixes.deadline_seconds.filter(|own| !bounds.contains(own)) else {
+        return;
+    };
+    let (least, most) = (bounds.start(), bounds.end());
+    if settings.fixes.is_some_and(|fixes| fixes.deadline_seconds.is_some()) {
+        let message = format!("it is {seconds}; WG102 accepts {least} to {most}");
+        errors.push(&format!("{path}.fixes.deadlineSeconds"), message);
+    } else if settings.rules.contains_key("WG102") {
+        let message = format!(
+            "it accepts {least} to {most}, and not the {seconds} of fixes.deadlineSeconds; write both"
+        );
+        errors.push(&format!("{path}.rules.WG102"), message);
     }
 }
 

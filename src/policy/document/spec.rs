@@ -30,6 +30,9 @@ macro_rules! settings {
             /// The init container that waits for the database, added to migrations without one.
             #[serde(skip_serializing_if = "Option::is_none")]
             pub wait_for_db: Option<WaitSettings>,
+            /// What is filled in where the author of a migration left it out, in enforcing namespaces.
+            #[serde(skip_serializing_if = "Option::is_none")]
+            pub fixes: Option<FixSettings>,
             /// Dry runs.
             #[serde(skip_serializing_if = "Option::is_none")]
             pub dry_run: Option<DryRunSettings>,
@@ -78,6 +81,7 @@ macro_rules! settings {
                     inferred_pairs: self.inferred_pairs,
                     role_none: self.role_none,
                     wait_for_db: self.wait_for_db.as_ref(),
+                    fixes: self.fixes,
                     dry_run: self.dry_run.as_ref(),
                     on_unknown: self.on_unknown,
                     first_install: self.first_install,
@@ -126,6 +130,7 @@ pub(super) struct Settings<'s> {
     pub(super) inferred_pairs: Option<WarnOrDeny>,
     pub(super) role_none: Option<AllowOrForbid>,
     pub(super) wait_for_db: Option<&'s WaitSettings>,
+    pub(super) fixes: Option<FixSettings>,
     pub(super) dry_run: Option<&'s DryRunSettings>,
     pub(super) on_unknown: Option<WarnOrDeny>,
     pub(super) first_install: Option<WarnOrDeny>,
@@ -353,6 +358,27 @@ written! {
         #[serde(skip_serializing_if = "Option::is_none")]
         #[cfg_attr(feature = "serve", schemars(length(min = 1, max = 512)))]
         database: Option<String>,
+    }
+}
+
+written! {
+    /// What is filled in where the author of a migration left it out.
+    #[derive(Copy)]
+    #[serde(default)]
+    struct FixSettings {
+        /// `backoffLimit: 0` instead of Kubernetes' default, where something waits for the database.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        no_retries: Option<bool>,
+        /// This `activeDeadlineSeconds`, within the bounds of WG102; 0 fills none in.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        #[cfg_attr(feature = "serve", schemars(range(min = 0, max = 2_592_000)))]
+        deadline_seconds: Option<i64>,
+        /// `podReplacementPolicy: Failed`, so that no second pod runs while the first one ends.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        replace_failed_only: Option<bool>,
+        /// Annotations of the pod template that keep Karpenter and the cluster autoscaler from evicting it.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        do_not_evict: Option<bool>,
     }
 }
 

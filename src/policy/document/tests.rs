@@ -1,6 +1,7 @@
 use serde_json::{Value, json};
 
 use super::{check_expiry, compile, exemption_notices, read};
+use crate::domain::fix::Fix;
 use crate::domain::glob::Glob;
 use crate::policy::exemption::Standing;
 use crate::policy::{Policies, Policy, Severity, rules};
@@ -168,6 +169,18 @@ fn wrong_settings() -> Vec<(Value, &'static str)> {
             "spec.waitForDb.memory: \"0Mi\" is no quantity above zero",
         ),
         (
+            json!({"fixes": {"deadlineSeconds": 10}}),
+            "spec.fixes.deadlineSeconds: it is 10; WG102 accepts 30 to 86400",
+        ),
+        (json!({"fixes": {"noRetries": "yes"}}), "spec.fixes.noRetries: invalid type"),
+        (
+            json!({
+                "fixes": {"deadlineSeconds": 600},
+                "overrides": [{"namespaces": ["a"], "rules": {"WG102": {"maximumSeconds": 300}}}],
+            }),
+            "spec.overrides[0].rules.WG102: it accepts 30 to 300, and not the 600 of fixes.deadlineSeconds",
+        ),
+        (
             json!({"waitForDb": {"database": "postgres://a:b@db"}}),
             "spec.waitForDb.database: it holds credentials",
         ),
@@ -305,7 +318,11 @@ fn settings_of_the_cluster_reach_their_fields() {
         "retention": {"successes": 3, "failures": 4},
         "gateOverrides": {"longestBypass": "90m"},
         "waitForDb": {"busyboxUser": 0},
-        "overrides": [{"namespaces": ["a"], "retention": {"failures": 5}, "waitForDb": {"busyboxUser": 7}}],
+        "fixes": {"noRetries": true, "deadlineSeconds": 600, "doNotEvict": true},
+        "overrides": [{
+            "namespaces": ["a"], "retention": {"failures": 5}, "waitForDb": {"busyboxUser": 7},
+            "fixes": {"deadlineSeconds": 0, "doNotEvict": false, "replaceFailedOnly": true},
+        }],
     }));
     let policy = policies.of("shop");
     assert!(policy.first_install_denies);
@@ -317,6 +334,11 @@ fn settings_of_the_cluster_reach_their_fields() {
     let own = policies.of("a");
     assert_eq!((own.retention.successes, own.retention.failures), (3, 5));
     assert_eq!(own.waiter.busybox_user, Some(7));
+    let wanted = |policy: &Policy| Fix::ALL.map(|fix| policy.fixes.wants(fix));
+    assert_eq!(
+        (wanted(policy), wanted(own)),
+        ([true, true, false, true], [true, false, true, false])
+    );
 }
 
 mod statuses {

@@ -1,11 +1,7 @@
+use crate::domain::fix::DO_NOT_EVICT;
 use crate::domain::job::Job;
 use crate::policy::rule::declare_rule;
 use crate::policy::{Context, Problems};
-
-const KEEPS: [(&str, &str); 2] = [
-    ("karpenter.sh/do-not-disrupt", "true"),
-    ("cluster-autoscaler.kubernetes.io/safe-to-evict", "false"),
-];
 
 declare_rule! {
     /// An autoscaler may evict the running migration.
@@ -71,7 +67,7 @@ declare_rule! {
     ///
     /// # Configuration
     ///
-    /// Off by default.
+    /// Off by default. `fixes.doNotEvict` writes both annotations where neither is.
     ///
     /// # References
     ///
@@ -82,7 +78,7 @@ declare_rule! {
 
 fn check(job: &Job<'_>, _: &Context<'_>, found: &mut Problems) {
     let annotations = &job.manifest.spec.template.metadata.annotations;
-    if KEEPS.iter().any(|(key, value)| annotations.get(key) == Some(value)) {
+    if DO_NOT_EVICT.iter().any(|(key, value)| annotations.get(key) == Some(value)) {
         return;
     }
     found.push(

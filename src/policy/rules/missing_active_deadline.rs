@@ -67,7 +67,7 @@ declare_rule! {
     ///
     /// # Configuration
     ///
-    /// The bounds.
+    /// The bounds; `fixes.deadlineSeconds` writes a deadline where none is.
     ///
     /// # References
     ///

@@ -67,7 +67,7 @@ declare_rule! {
     ///
     /// # Configuration
     ///
-    /// None.
+    /// `fixes.noRetries` writes 0 where the limit was left out and something waits for the database.
     ///
     /// # References
     ///

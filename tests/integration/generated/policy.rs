@@ -210,6 +210,9 @@ fn default(path: &str) -> String {
         "waitForDb.timeout" => code(&format!("{}s", waiter.timeout.as_secs())),
         "waitForDb.cpu" => code(&waiter.cpu),
         "waitForDb.memory" => code(&waiter.memory),
+        "fixes.noRetries" => code(&policy.fixes.no_retries.to_string()),
+        "fixes.replaceFailedOnly" => code(&policy.fixes.replace_failed_only.to_string()),
+        "fixes.doNotEvict" => code(&policy.fixes.do_not_evict.to_string()),
         "docs" => code(&policy.docs),
         _ => String::new(),
     }
@@ -228,6 +231,14 @@ last good one stays in force and `kubectl get rolloutpolicies` says so.
 `off` must stand in quotes: to YAML a bare `off` is `false`. Patterns are names with `*` for anything, never regular expressions. Durations are numbers with the units `d`, `h`, `m` and
 `s`. An entry of `overrides` takes every setting below for the namespaces that it names: a field that it does not write is as
 for the whole cluster, and a list that it writes replaces the other. No namespace may stand in two entries, so no order decides.
+
+`fixes` writes what the author of a migration left out, once the Job is created in an enforcing namespace; nothing by
+default. What the author wrote stays, and is judged as ever. The API server fills its own defaults in before wavegate is
+asked, so a `backoffLimit: 6` that is written is taken for one that is left out: leave it out, or Argo CD shows a Job that is no hook as
+`OutOfSync`. It becomes 0 only where something waits for the database, an init container of the author's or of wavegate's,
+since retries may be what waits otherwise; then WG101 refuses the Job as before. A deadline of the pod alone stays the author's
+to move. What was written is told as a warning and in the annotation `stamp.wavegate.dev/fixed`, and `wavegate check --policy` judges a
+Job as it will be.
 
 An exemption is exact, has a reason, and ends with its last day (UTC): its finding then denies again. What is exempted is
 told as a warning with reason and day, counted by `wavegate_exempted_total` and written to the audit log. 14 days before its
