@@ -5,6 +5,7 @@
 
 mod attempt;
 mod attempts;
+mod let_through;
 mod overrides;
 pub mod pairing;
 mod reading;

@@ -18,7 +18,7 @@ use jiff::Timestamp;
 
 use crate::admission::{Admission, Operation, Subject};
 use crate::cluster::{
-    ClusterState, MigrationFacts, PairReason, PairedWorkload, WorkloadFacts, pairing,
+    Attempt, ClusterState, MigrationFacts, PairReason, PairedWorkload, WorkloadFacts, pairing,
 };
 use crate::domain::argocd::HookPhase;
 use crate::domain::job::Job;
@@ -64,6 +64,7 @@ pub fn evaluate(
     now: Timestamp,
 ) -> Decision {
     let mut decision = Decision::default();
+    let state = &*state.with_let_through(&admission.namespace, now);
     match (&admission.subject, admission.operation) {
         (Subject::Job(job), Operation::Create) => {
             evaluate_created_job(admission, job, state, policy, now, &mut decision);
@@ -93,6 +94,19 @@ pub fn evaluate(
     gate::settle(admission, state, policy, mode, &mut decision);
     decision.sort();
     decision
+}
+
+/// The attempt that begins where this request is let through. None where it creates no migration, is a dry run, or was
+/// not given its UID yet, as only validating requests are.
+pub fn begun(admission: &Admission<'_>, policy: &Policy) -> Option<Attempt> {
+    let creates = admission.operation == Operation::Create && !admission.dry_run;
+    match &admission.subject {
+        Subject::Job(job) if creates && job.recognition.is_migration() => {}
+        _ => return None,
+    }
+    let mut attempt = Attempt::of_job_by(admission.object, &policy.detection).ok().flatten()?;
+    attempt.facts.key.namespace = admission.namespace.to_string();
+    Some(attempt)
 }
 
 /// Applies the policy's exemptions of this object. Of several the one that ends last counts.

@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 
 use super::attempt::Attempt;
+use super::let_through::LetThrough;
 use super::overrides::Override;
 use super::state::{ClusterState, ObjectKey, WorkloadFacts};
 use crate::domain::image::ImageRef;
@@ -60,10 +61,12 @@ impl ClusterState {
         state
     }
 
-    /// This state with all else that is known at the moment of the decision.
+    /// This state with all else that is known at the moment of the decision. What was let through is there by then, or
+    /// never was.
     #[must_use]
     pub fn told(&self, confirmation: Confirmation) -> Self {
         let mut state = self.clone();
+        state.let_through = LetThrough::default();
         state.confirmation = Some(Ok(confirmation));
         state
     }

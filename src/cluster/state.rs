@@ -1,6 +1,7 @@
 //! The index of migrations, workloads and Services in view.
 
 use super::attempts::Attempts;
+use super::let_through::LetThrough;
 use super::overrides::Overrides;
 use super::pairing;
 use super::reading::Confirmation;
@@ -230,6 +231,7 @@ pub struct ClusterState {
     services: Vec<ServiceFacts>,
     waiting_hooks: Vec<(String, Ordering)>,
     pub(super) attempts: Attempts,
+    pub(super) let_through: LetThrough,
     pub(super) overrides: Overrides,
     pub(super) confirmation: Option<Result<Confirmation, String>>,
 }

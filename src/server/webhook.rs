@@ -19,7 +19,7 @@ use crate::admission::{
 };
 use crate::cluster::{ClusterState, Question, Reading};
 use crate::domain::gate_override;
-use crate::engine::{Decision, Mode, evaluate, mutate};
+use crate::engine::{Decision, Mode, begun, evaluate, mutate};
 use crate::policy::{Effect, Policies, Policy};
 pub(super) use verdict::Verdict;
 
@@ -217,6 +217,7 @@ impl Webhook {
                 return Step::Ask(question);
             }
             self.announce(endpoint, &admission, policy, &decision);
+            self.remember(&admission, policy, &decision);
             self.validated(endpoint, &admission, policy, &decision)
         };
         span.decided(&admission, &verdict);
@@ -281,6 +282,18 @@ impl Webhook {
     ) -> Verdict {
         self.count(endpoint, admission, decision);
         Verdict::of_validation(admission, policy, decision)
+    }
+
+    /// Remembers a migration that may begin now, until the watches tell of it. Where there is nobody to ask whether it did,
+    /// nothing may be held for it.
+    fn remember(&self, admission: &Admission<'_>, policy: &Policy, decision: &Decision) {
+        if self.cluster.live.is_some()
+            && decision.is_allowed()
+            && let Some(attempt) = begun(admission, policy)
+        {
+            let mut state = self.cluster.state.write().unwrap_or_else(PoisonError::into_inner);
+            state.let_through(attempt, Timestamp::now());
+        }
     }
 
     /// Tells the cluster what nobody may have read.
@@ -412,6 +425,44 @@ mod tests {
             400
         );
         assert!(webhook.metrics.encode().unwrap().contains("wavegate_panics_total 7"));
+    }
+
+    struct Silent;
+
+    impl Live for Silent {
+        fn read(&self, _: Question) -> LiveReading<'_> {
+            Box::pin(async { Err(Unread("no answer".to_owned())) })
+        }
+    }
+
+    /// An unstamped migration is refused where wavegate enforces, and only warned of elsewhere.
+    #[test]
+    fn a_migration_is_remembered_where_it_is_let_through_and_can_be_asked_about() {
+        let review = json!({
+            "apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview",
+            "request": {
+                "uid": "u-1", "operation": "CREATE", "namespace": "shop",
+                "kind": {"group": "batch", "version": "v1", "kind": "Job"},
+                "object": {"metadata": {
+                    "name": "m", "uid": "j-1", "creationTimestamp": "2026-01-01T00:00:00Z",
+                    "labels": {"wavegate.dev/role": "migration"},
+                }},
+            },
+        });
+        let review = review.to_string();
+        for (endpoint, asks, known) in [
+            (Endpoint::ValidateEnforce, true, 0),
+            (Endpoint::ValidateWarn, true, 1),
+            (Endpoint::ValidateWarn, false, 0),
+        ] {
+            let live = asks.then(|| Arc::new(Silent) as Arc<dyn Live>);
+            let cluster = Cluster { live, ..Cluster::default() };
+            let webhook = Webhook::new(Policy::default(), cluster, Arc::new(Metrics::new()));
+            webhook.answer(endpoint, review.as_bytes(), &mut RequestSpan::default());
+            let state = webhook.cluster.state.read().unwrap();
+            let state = state.with_let_through("shop", Timestamp::now());
+            assert_eq!(state.attempts().of_namespace("shop").count(), known, "{endpoint:?}");
+        }
     }
 
     /// Where there is nobody to ask, what needs asking is not judged: a contract is let through, never refused for ever.

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use serde_json::json;
+
 use crate::alone::{alone, proxied, ready, start};
 use crate::cluster::wavegate::Wavegate;
 use crate::cluster::{ControlPlane, Ending, Namespace, Output, eventually};
@@ -78,6 +80,27 @@ fn static_rules_go_on_and_the_gate_says_that_it_is_not_the_authors_fault() {
     proxy.set(Mode::On);
     let held = apply(&namespace, &app("v2"));
     assert!(held.stderr.contains("no migration ran for it"), "{}", held.stderr);
+}
+
+/// kubectl applies a folder faster than a watch may tell of it: what wavegate let through itself it knows at once.
+#[test]
+fn a_rollout_right_behind_its_migration_is_held_before_the_watch_tells_of_it() {
+    let (_turn, control_plane) = alone();
+    let (proxy, kubeconfig) = proxied(control_plane);
+    let wavegate = start(control_plane, "outage-late", &kubeconfig);
+    wavegate.until_ready();
+    let _registered = Registered::of(&wavegate, control_plane);
+    let namespace = control_plane.namespace("outage::late", &[("wavegate.dev/mode", "enforce")]);
+    proxy.delay(Duration::from_millis(150));
+    let items = [migration("v1", "run"), app("v1")];
+    let folder = json!({"apiVersion": "v1", "kind": "List", "items": items});
+    let held = apply(&namespace, &folder);
+    assert_eq!(verdict(&held).denied, codes(&["WG302"]), "{}", held.stderr);
+    assert!(held.stderr.contains("still runs"), "{}", held.stderr);
+    namespace.end_job("shop-migrate", Ending::Succeed);
+    eventually("the same folder passes", BOUND, || {
+        apply(&namespace, &folder).status.success().then_some(())
+    });
 }
 
 /// While wavegate is away nothing is let through in silence; when it is back, what happened is read from the Job, and

@@ -221,6 +221,48 @@ fn a_second_attempt_is_refused_only_while_the_first_runs() {
     assert_eq!(codes(&decide(&again, &contract_phase, &policy, Mode::Enforce)), ["deny WG304"]);
 }
 
+/// Its Deployment may follow a migration before the watches have told of it.
+#[test]
+fn what_follows_a_migration_at_once_asks_for_it() {
+    let policy = Policy::default();
+    let (_, mut job) = mutated(&job(), Mode::Enforce);
+    job["metadata"]["uid"] = json!("u-1");
+    job["metadata"]["creationTimestamp"] = json!("1970-01-01T00:16:40Z");
+    let begun = |request: &Request| begun(&decode(&request.body()).unwrap(), &policy);
+    let attempt = begun(&Request::create(job.clone())).expect("an attempt");
+    assert_eq!((attempt.facts.key.namespace.as_str(), attempt.uid.as_str()), ("shop", "u-1"));
+    assert!(begun(&Request { dry_run: true, ..Request::create(job.clone()) }).is_none());
+    assert!(begun(&Request::update(job.clone(), job.clone())).is_none());
+    assert!(begun(&Request::create(deployment("0"))).is_none());
+    assert!(begun(&Request::create(super::job())).is_none(), "it has no UID yet");
+
+    let mut lagging = ClusterState::default();
+    lagging.let_through(attempt.clone(), at(990));
+    let mut app = deployment("0");
+    app["metadata"]["labels"] = json!({});
+    let decide = |object: &Value, state: &ClusterState| {
+        decide(&Request::create(object.clone()), state, &policy, Mode::Enforce)
+    };
+    let asks = decide(&app, &lagging);
+    assert!(asks.question.is_some());
+    let reading = |jobs: Vec<_>| lagging.confirmed("shop", Reading { jobs, ..Reading::default() });
+    let held = decide(&app, &reading(vec![attempt]));
+    assert_eq!(codes(&held), ["deny WG302"]);
+    assert!(held.findings[0].message().contains("still runs"), "{}", held.findings[0].message());
+    // Something else refused the Job: nobody migrates.
+    assert_eq!(codes(&decide(&app, &reading(Vec::new()))), [""; 0]);
+    let dark = decide(&app, &lagging.unconfirmed("no answer"));
+    assert_eq!(codes(&dark), ["deny WG302"], "nobody knows");
+
+    let mut second = job;
+    second["metadata"]["name"] = json!("shop-migrate-7c9d2f");
+    second["metadata"]["uid"] = json!("u-2");
+    let asks = decide(&second, &lagging);
+    assert!(asks.question.is_some() && codes(&asks).contains(&"deny WG304".to_owned()));
+    let settled = decide(&second, &reading(Vec::new()));
+    assert!(settled.is_allowed(), "{:?}", codes(&settled));
+}
+
 fn confirmed_jobs(state: &ClusterState) -> ClusterState {
     let jobs = state.attempts().iter().map(|s| s.attempt().clone()).collect();
     state.confirmed("shop", Reading { jobs, ..Reading::default() })
