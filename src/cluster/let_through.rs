@@ -24,17 +24,7 @@ const MOST: usize = 256;
 #[derive(Clone, Debug, Default)]
 pub(super) struct LetThrough(VecDeque<(Timestamp, Arc<Attempt>)>);
 
-impl LetThrough {
-    /// Those that still matter: recent, and not known otherwise.
-    fn unseen<'s>(
-        &'s self,
-        attempts: &'s Attempts,
-        now: Timestamp,
-    ) -> impl Iterator<Item = &'s Arc<Attempt>> {
-        self.0.iter().filter(move |one| matters(one, attempts, now)).map(|(_, attempt)| attempt)
-    }
-}
-
+/// Whether one still matters: it is recent, and not known otherwise.
 fn matters((at, one): &(Timestamp, Arc<Attempt>), attempts: &Attempts, now: Timestamp) -> bool {
     let is_known = || attempts.get(&one.facts.key.namespace, &one.uid).is_some();
     now.duration_since(*at).abs() < MEMORY && !is_known()
@@ -54,13 +44,13 @@ impl ClusterState {
     /// This state, as if the watches had told of what was let through in a namespace.
     #[must_use]
     pub fn with_let_through(&self, namespace: &str, now: Timestamp) -> Cow<'_, Self> {
-        let unseen = self.let_through.unseen(&self.attempts, now);
-        let mut unseen = unseen.filter(|one| one.facts.key.namespace == namespace).peekable();
+        let own = self.let_through.0.iter().filter(|one| one.1.facts.key.namespace == namespace);
+        let mut unseen = own.filter(|one| matters(one, &self.attempts, now)).peekable();
         if unseen.peek().is_none() {
             return Cow::Borrowed(self);
         }
         let mut state = self.clone();
-        for attempt in unseen {
+        for (_, attempt) in unseen {
             state.attempts.observe_job(Attempt::clone(attempt));
         }
         Cow::Owned(state)
