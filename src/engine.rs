@@ -12,6 +12,7 @@ pub mod wait_for_db;
 pub use decision::{Decision, OverrideUse};
 pub use mutate::{Mutation, mutate};
 
+use std::borrow::Cow;
 use std::cell::OnceCell;
 
 use jiff::Timestamp;
@@ -56,6 +57,9 @@ const ARGO_CD_FIELD_MANAGER: &str = "argocd-controller";
 ///
 /// Where the decision has a [`Decision::question`], the caller asks the cluster and decides once more with
 /// [`ClusterState::confirmed`], or with [`ClusterState::unconfirmed`] where there was no answer.
+///
+/// What was let through a moment ago may be in nobody's view yet, and may never have come to be. So it only adds to what
+/// is asked; it is decided by where nobody answered.
 pub fn evaluate(
     admission: &Admission<'_>,
     state: &ClusterState,
@@ -63,8 +67,34 @@ pub fn evaluate(
     mode: Mode,
     now: Timestamp,
 ) -> Decision {
+    let decide = |state: &ClusterState| decide(admission, state, policy, mode, now);
+    let may_follow = match (&admission.subject, admission.operation) {
+        (Subject::Job(_), operation) => operation == Operation::Create,
+        (Subject::Workload(_), _) => true,
+        _ => false,
+    };
+    if !may_follow || state.confirmation().is_some() {
+        return decide(state);
+    }
+    let widened = state.with_let_through(&admission.namespace, now);
+    if state.was_asked() {
+        return decide(&widened);
+    }
+    let mut decision = decide(state);
+    if decision.question.is_none() && matches!(widened, Cow::Owned(_)) {
+        decision.question = decide(&widened).question;
+    }
+    decision
+}
+
+fn decide(
+    admission: &Admission<'_>,
+    state: &ClusterState,
+    policy: &Policy,
+    mode: Mode,
+    now: Timestamp,
+) -> Decision {
     let mut decision = Decision::default();
-    let state = &*state.with_let_through(&admission.namespace, now);
     match (&admission.subject, admission.operation) {
         (Subject::Job(job), Operation::Create) => {
             evaluate_created_job(admission, job, state, policy, now, &mut decision);
@@ -98,15 +128,14 @@ pub fn evaluate(
 
 /// The attempt that begins where this request is let through. None where it creates no migration, is a dry run, or was
 /// not given its UID yet, as only validating requests are.
-pub fn begun(admission: &Admission<'_>, policy: &Policy) -> Option<Attempt> {
+pub fn begun(admission: &Admission<'_>) -> Option<Attempt> {
     let creates = admission.operation == Operation::Create && !admission.dry_run;
-    match &admission.subject {
-        Subject::Job(job) if creates && job.recognition.is_migration() => {}
-        _ => return None,
+    let Subject::Job(job) = &admission.subject else { return None };
+    if !creates || !job.recognition.is_migration() {
+        return None;
     }
-    let mut attempt = Attempt::of_job_by(admission.object, &policy.detection).ok().flatten()?;
-    attempt.facts.key.namespace = admission.namespace.to_string();
-    Some(attempt)
+    let attempt = Attempt::to_come(job, MigrationFacts::of(job, &admission.namespace));
+    attempt.followed(admission.object).ok()
 }
 
 /// Applies the policy's exemptions of this object. Of several the one that ends last counts.

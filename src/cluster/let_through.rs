@@ -1,8 +1,8 @@
 //! Migrations that were let through a moment ago, and that the watches need not have told of yet.
 //!
 //! A folder's Deployment is applied some milliseconds after its migration Job. Nobody knows here whether that Job came to
-//! be: something else may have refused it. So it is evidence of nothing. It makes the gate ask the cluster, as it does
-//! before every refusal, and what the cluster says holds.
+//! be: something else may have refused it. So it is evidence of nothing, and in nobody's view. It makes the gate ask the
+//! cluster, as it does before every refusal, and what the cluster says holds.
 
 use std::borrow::Cow;
 use std::collections::VecDeque;

@@ -61,8 +61,8 @@ impl ClusterState {
         state
     }
 
-    /// This state with all else that is known at the moment of the decision. What was let through is there by then, or
-    /// never was.
+    /// This state with all else that is known at the moment of the decision. What was let through is there by then, unless
+    /// its client did not wait for it, and so asked for no order.
     #[must_use]
     pub fn told(&self, confirmation: Confirmation) -> Self {
         let mut state = self.clone();
