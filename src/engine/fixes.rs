@@ -15,8 +15,8 @@ pub(super) fn deadline(job: &Job<'_>, policy: &Policy) -> Option<i64> {
     policy.fixes.deadline_seconds.filter(|_| Fix::Deadline.is_missing(job))
 }
 
-/// Fills in what the policy asks for, and returns what that was. `waits`: something waits for the database before the
-/// migration starts, perhaps a container that was added just now.
+/// Fills in what the policy asks for, and returns what that was. `waits`: something surely waits for the database before
+/// the migration starts, perhaps a container that was added just now.
 pub(super) fn apply(
     admission: &Admission<'_>,
     job: &Job<'_>,
@@ -30,7 +30,7 @@ pub(super) fn apply(
         // Such a migration may work only because it is run again until its database is there.
         missing.retain(|fix| *fix != Fix::NoRetries);
         mutation.notices.push(format!(
-            "backoffLimit stays {DEFAULT_BACKOFF_LIMIT}: nothing waits for the database, so retries may be what does"
+            "backoffLimit stays {DEFAULT_BACKOFF_LIMIT}: nothing surely waits for the database, so retries may be what does"
         ));
     }
     for fix in &missing {

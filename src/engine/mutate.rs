@@ -13,6 +13,7 @@ use crate::admission::{Admission, Operation, Subject};
 use crate::domain::job::Job;
 use crate::domain::manifest::StringMap;
 use crate::domain::stamp::{Additions, Stamps};
+use crate::domain::waiter::own;
 use crate::policy::{Inject, Policy};
 
 /// What to change about an object.
@@ -31,12 +32,13 @@ pub struct Mutation {
 pub fn mutate(admission: &Admission<'_>, policy: &Policy, mode: Mode) -> Mutation {
     let mut mutation = Mutation::default();
     if let (Subject::Job(job), Operation::Create) = (&admission.subject, admission.operation) {
-        let fixes = mode == Mode::Enforce && is_certain(job);
+        let has_pod = !job.pod().containers.is_empty();
+        let fixes = mode == Mode::Enforce && is_certain(job) && has_pod;
         let deadline = if fixes { fixes::deadline(job, policy) } else { None };
         let injected = inject(job, policy, mode, deadline, &mut mutation);
         let mut additions = Additions { injected, ..Additions::default() };
         if fixes {
-            let waits = injected.is_some() || job.waiter().is_some();
+            let waits = waits(job, injected, policy);
             additions.fixed = fixes::apply(admission, job, policy, waits, &mut mutation);
         }
         stamp(admission, job, &additions, &mut mutation);
@@ -47,6 +49,15 @@ pub fn mutate(admission: &Admission<'_>, policy: &Policy, mode: Mode) -> Mutatio
 /// Whether a Job is a migration beyond guessing, so that more than stamps may be added to it.
 fn is_certain(job: &Job<'_>) -> bool {
     job.recognition.is_migration() && job.recognition.may_deny()
+}
+
+/// Whether the migration surely starts behind a waiter. An author's own is taken for one.
+fn waits(job: &Job<'_>, injected: Option<&str>, policy: &Policy) -> bool {
+    let own = |place| job.pod().container(place).is_some_and(own::is_own);
+    match job.waiter() {
+        Some((place, _)) if !own(place) => true,
+        _ => injected.is_some() && wait_for_db::is_sure(job, policy),
+    }
 }
 
 /// The stamps that a Job must carry as it is.
@@ -149,7 +160,7 @@ pub(super) fn make_room(
     for field in path {
         way.push(*field);
         at = at.and_then(|object| object.get(field)).filter(|found| !found.is_null());
-        if at.is_none() {
+        if at.is_none() && !mutation.adds(&way) {
             mutation.add(&way, json!({}));
         }
     }
@@ -159,6 +170,13 @@ impl Mutation {
     pub(super) fn add(&mut self, path: &[&str], value: Value) {
         let path = PointerBuf::from_tokens(path.iter().copied());
         self.patch.0.push(PatchOperation::Add(AddOperation { path, value }));
+    }
+
+    /// Whether something is added at this path.
+    fn adds(&self, path: &[&str]) -> bool {
+        let path = PointerBuf::from_tokens(path.iter().copied());
+        let mut patch = self.patch.0.iter();
+        patch.any(|operation| matches!(operation, PatchOperation::Add(add) if add.path == path))
     }
 
     fn remove(&mut self, path: &[&str]) {

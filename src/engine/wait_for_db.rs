@@ -8,9 +8,9 @@ mod container;
 
 use serde_json::{Map, Value, json};
 
-use crate::domain::database::Target;
 use crate::domain::database::shown::{self, NotShown, is_credential};
 use crate::domain::database::variables::{HOSTS, URLS};
+use crate::domain::database::{Discovery, Target, discover};
 use crate::domain::job::Job;
 use crate::domain::keys;
 use crate::domain::manifest::{Container, EnvVar};
@@ -78,6 +78,38 @@ pub fn plan(job: &Job<'_>, policy: &Policy, deadline: Option<i64>) -> Injection 
     let timeout = container::timeout(job, deadline, &policy.waiter);
     let container = container::build(job, name, source, &policy.waiter, timeout);
     Injection::Add { container, name, index }
+}
+
+/// Whether wavegate's own waiter will wait for something, as far as the Job tells. Where it finds nothing that it can wait
+/// for it ends at once, so as not to break a migration that works.
+pub fn is_sure(job: &Job<'_>, policy: &Policy) -> bool {
+    let named =
+        injected(job).is_some_and(|c| c.args.iter().any(|arg| arg.starts_with(own::TARGET)));
+    if named || policy.waiter.database.is_some() || job.key(keys::DATABASE).is_some() {
+        return true;
+    }
+    let Some((_, migration)) = job.migration_container() else { return false };
+    let variables = migration.variables();
+    let written = |name: &str| {
+        let mut named = variables.iter().filter(|variable| variable.name.as_str() == name);
+        named.find(|v| v.value_from.is_some() || !literal(v).is_some_and(|v| v.trim().is_empty()))
+    };
+    let mut names = URLS.iter().copied().chain(HOSTS.iter().map(|(host, ..)| *host));
+    match names.find_map(written) {
+        None => false,
+        // What is not written here is taken for a server, which it mostly is.
+        Some(variable) if literal(variable).is_none() => true,
+        Some(_) => {
+            let value = |name: &str| written(name).and_then(literal).map(str::to_owned);
+            matches!(discover(value), Discovery::Found(..))
+        }
+    }
+}
+
+/// A value that is written in the manifest as it will be.
+fn literal<'v>(variable: &'v EnvVar<'_>) -> Option<&'v str> {
+    let value = variable.value.as_deref().unwrap_or_default();
+    (variable.value_from.is_none() && !value.contains("$(")).then_some(value)
 }
 
 /// Where the container finds out which database it waits for.

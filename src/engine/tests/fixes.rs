@@ -151,6 +151,66 @@ fn retries_stay_where_nothing_waits_for_the_database() {
     assert_eq!(fields(&mutated_by(&all(), &nowhere, Mode::Enforce).1)[0], 0);
 }
 
+/// wavegate's own waiter ends at once where it finds nothing that it can wait for.
+#[test]
+fn retries_stay_where_the_waiter_may_find_nothing() {
+    let with = |env: Value, env_from: Value| {
+        let mut job = bare();
+        let container = &mut job["spec"]["template"]["spec"]["containers"][0];
+        container["env"] = env;
+        container["envFrom"] = env_from;
+        job
+    };
+    let from_secret = json!([{"secretRef": {"name": "db"}}]);
+    let variable = |name: &str, value: &str| json!([{"name": name, "value": value}]);
+    let cases = [
+        (with(json!([]), from_secret), 6),
+        (with(variable("DB_HOST", "127.0.0.1"), json!([])), 6),
+        (with(variable("DATABASE_URL", "teapot://db:1433"), json!([])), 6),
+        (with(variable("DATABASE_URL", "sqlite:///tmp/a.db"), json!([])), 6),
+        (with(variable("DATABASE_URL", "postgres://db/shop"), json!([])), 0),
+        (with(variable("DATABASE_URL", "postgres://$(HOST)/shop"), json!([])), 0),
+        (with(variable("DB_HOST", "db"), json!([])), 6), // Of which port?
+        (with(variable("PGHOST", "db"), json!([])), 0),
+    ];
+    for (job, limit) in cases {
+        let (_, after) = mutated_by(&all(), &job, Mode::Enforce);
+        assert_eq!(after["spec"]["backoffLimit"], limit, "{job}");
+        assert!(after.pointer("/spec/template/spec/initContainers/0").is_some(), "{job}");
+        assert!(mutated_by(&all(), &after, Mode::Enforce).0.patch.0.is_empty(), "{job}");
+        let mut named = job.clone();
+        named["metadata"]["annotations"]["wavegate.dev/database"] = json!("db:5432");
+        let (_, after) = mutated_by(&all(), &named, Mode::Enforce);
+        assert_eq!(after["spec"]["backoffLimit"], 0, "a target that is named is waited for");
+    }
+}
+
+/// Another mutating webhook may undo it.
+#[test]
+fn a_fix_that_is_undone_makes_no_migration_untracked() {
+    let (_, mut after) = mutated_by(&all(), &bare(), Mode::Enforce);
+    after["spec"]["podReplacementPolicy"] = json!("TerminatingOrFailed");
+    assert_eq!(Request::create(after).decide_by(&all(), Mode::Enforce), [""; 0]);
+}
+
+/// As `check` reads it. The API server sends no such Job.
+#[test]
+fn what_is_not_there_is_made_once() {
+    let job = json!({
+        "apiVersion": "batch/v1", "kind": "Job",
+        "spec": {"template": {
+            "metadata": {"labels": {"wavegate.dev/role": "migration"}},
+            "spec": {"containers": [{"name": "m", "image": "example.com/shop/api:v1"}]},
+        }},
+    });
+    let (_, after) = mutated_by(&all(), &job, Mode::Enforce);
+    assert_eq!(after["metadata"]["labels"]["stamp.wavegate.dev/tracked"], "true");
+    assert_eq!(after["spec"]["activeDeadlineSeconds"], 900);
+    let empty = json!({"apiVersion": "batch/v1", "kind": "Job", "metadata": {"labels": {"wavegate.dev/role": "migration"}}});
+    let (_, after) = mutated_by(&all(), &empty, Mode::Enforce);
+    assert_eq!(after.get("spec"), None);
+}
+
 /// A deadline that is filled in bounds the waiter that is added beside it.
 #[test]
 fn the_waiter_fits_the_deadline_that_is_filled_in() {

@@ -1,4 +1,5 @@
 use crate::domain::job::Job;
+use crate::domain::keys;
 use crate::domain::stamp::is_stamped;
 use crate::policy::rule::declare_rule;
 use crate::policy::{Context, Problems};
@@ -87,7 +88,9 @@ declare_rule! {
 fn check(job: &Job<'_>, cx: &Context<'_>, found: &mut Problems) {
     let Some(stamps) = &cx.stamps else { return };
     let differences = stamps.differences(&job.manifest.metadata);
-    let Some(first) = differences.first() else { return };
+    // What was filled in is told to people; another webhook may have changed it since.
+    let mut tracking = differences.iter().filter(|difference| difference.key != keys::STAMP_FIXED);
+    let Some(first) = tracking.next() else { return };
     let (message, help) = if is_stamped(&job.manifest.metadata) { STRANGE } else { NOT_ASKED };
     found.push(format!("metadata.{}[{}]", first.field, first.key), message, help);
 }

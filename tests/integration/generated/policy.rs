@@ -234,10 +234,11 @@ for the whole cluster, and a list that it writes replaces the other. No namespac
 
 `fixes` writes what the author of a migration left out, once the Job is created in an enforcing namespace; nothing by
 default. What the author wrote stays, and is judged as ever. The API server fills its own defaults in before wavegate is
-asked, so a `backoffLimit: 6` that is written is taken for one that is left out: leave it out, or Argo CD shows a Job that is no hook as
-`OutOfSync`. It becomes 0 only where something waits for the database, an init container of the author's or of wavegate's,
-since retries may be what waits otherwise; then WG101 refuses the Job as before. A deadline of the pod alone stays the author's
-to move. What was written is told as a warning and in the annotation `stamp.wavegate.dev/fixed`, and `wavegate check --policy` judges a
+asked, so a `backoffLimit: 6` or a `podReplacementPolicy: TerminatingOrFailed` that is written is taken for one that is left out: leave it
+out, or Argo CD shows a Job that is no hook as `OutOfSync`. The limit becomes 0 only where something surely waits for the database before
+the migration starts, a waiter of the author's, or wavegate's where the Job, the policy or a variable in the manifest names a server;
+retries may be what waits otherwise, and WG101 refuses the Job as before. A deadline of the pod alone stays the author's to move. What was
+written is told as a warning and in the annotation `stamp.wavegate.dev/fixed`, and `wavegate check --policy` judges a
 Job as it will be.
 
 An exemption is exact, has a reason, and ends with its last day (UTC): its finding then denies again. What is exempted is
