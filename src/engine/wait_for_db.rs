@@ -92,7 +92,7 @@ pub fn is_sure(job: &Job<'_>, policy: &Policy) -> bool {
     let variables = migration.variables();
     let written = |name: &str| {
         let mut named = variables.iter().filter(|variable| variable.name.as_str() == name);
-        named.find(|v| v.value_from.is_some() || !literal(v).is_some_and(|v| v.trim().is_empty()))
+        named.find(|variable| literal(variable).is_none_or(|value| !value.trim().is_empty()))
     };
     let mut names = URLS.iter().copied().chain(HOSTS.iter().map(|(host, ..)| *host));
     match names.find_map(written) {
