@@ -37,6 +37,9 @@ const MANAGER: &str = "wavegate-certificates";
 /// How long a round may take.
 const BOUND: Duration = Duration::from_secs(10);
 
+/// How long one webhook configuration may take. While it is not answered for, the rest of a round must not wait.
+const PATIENCE: Duration = Duration::from_secs(2);
+
 /// Between two rounds, whatever happens. Each change of a watched object asks for one.
 const PAUSE: Duration = Duration::from_millis(200);
 
@@ -65,8 +68,12 @@ enum Trouble {
     Write(#[source] Error),
     #[error("a webhook configuration cannot be read: {0}")]
     Configuration(#[source] Error),
+    #[error("a webhook configuration cannot be read: the API server does not answer")]
+    ConfigurationLate,
     #[error("a webhook configuration does not take the CAs: {0}")]
     Publish(#[source] Error),
+    #[error("a webhook configuration does not take the CAs: the API server does not answer")]
+    PublishLate,
     #[error(transparent)]
     Make(#[from] CertsError),
     #[error("the API server does not answer")]
@@ -236,8 +243,8 @@ impl Keeper {
     }
 
     async fn configurations(&self) -> Configurations {
-        let validating = self.read(&self.validating).await;
-        let mutating = self.read(&self.mutating).await;
+        let (validating, mutating) =
+            tokio::join!(self.read(&self.validating), self.read(&self.mutating));
         let (validating, mut unread) =
             validating.map_or_else(|e| (None, Some(e)), |read| (read, None));
         let mutating = mutating.unwrap_or_else(|error| {
@@ -251,8 +258,9 @@ impl Keeper {
     where
         K: Carrier + Clone + DeserializeOwned + Debug,
     {
-        let read = api.get_opt(&self.configuration).await.map_err(Trouble::Configuration)?;
-        Ok(read.as_ref().map(Carried::by))
+        let read = timeout(PATIENCE, api.get_opt(&self.configuration)).await;
+        let read = read.map_err(|_elapsed| Trouble::ConfigurationLate)?;
+        Ok(read.map_err(Trouble::Configuration)?.as_ref().map(Carried::by))
     }
 
     /// Sees to it that both configurations carry the store's CAs, as far as they can be read.
@@ -268,10 +276,11 @@ impl Keeper {
             return Ok(());
         }
         let bundle = store.bundle();
-        let done = [
-            self.carry(&self.validating, configurations.validating.as_ref(), &bundle).await,
-            self.carry(&self.mutating, configurations.mutating.as_ref(), &bundle).await,
-        ];
+        let (validating, mutating) = tokio::join!(
+            self.carry(&self.validating, configurations.validating.as_ref(), &bundle),
+            self.carry(&self.mutating, configurations.mutating.as_ref(), &bundle),
+        );
+        let done = [validating, mutating];
         let everywhere = done.iter().all(|done| matches!(done, Ok(false)));
         match &self.published {
             Some((published, _)) if everywhere && *published == bundle => {}
@@ -305,7 +314,8 @@ impl Keeper {
         let parameters =
             PatchParams { field_manager: Some(MANAGER.to_owned()), ..PatchParams::default() };
         let patch = Patch::<()>::Json(patch);
-        match api.patch(&self.configuration, &parameters, &patch).await {
+        let patched = timeout(PATIENCE, api.patch(&self.configuration, &parameters, &patch)).await;
+        match patched.map_err(|_elapsed| Trouble::PublishLate)? {
             Ok(_) => {
                 let kind = std::any::type_name::<K>().rsplit("::").next();
                 tracing::info!(kind, name = self.configuration, "CAs published");
