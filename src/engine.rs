@@ -12,7 +12,6 @@ pub mod wait_for_db;
 pub use decision::{Decision, OverrideUse};
 pub use mutate::{Mutation, mutate};
 
-use std::borrow::Cow;
 use std::cell::OnceCell;
 
 use jiff::Timestamp;
@@ -67,24 +66,29 @@ pub fn evaluate(
     mode: Mode,
     now: Timestamp,
 ) -> Decision {
-    let decide = |state: &ClusterState| decide(admission, state, policy, mode, now);
-    let may_follow = match (&admission.subject, admission.operation) {
-        (Subject::Job(_), operation) => operation == Operation::Create,
-        (Subject::Workload(_), _) => true,
-        _ => false,
-    };
-    if !may_follow || state.confirmation().is_some() {
-        return decide(state);
-    }
-    let widened = state.with_let_through(&admission.namespace, now);
-    if state.was_asked() {
-        return decide(&widened);
-    }
-    let mut decision = decide(state);
-    if decision.question.is_none() && matches!(widened, Cow::Owned(_)) {
-        decision.question = decide(&widened).question;
+    let mut decision = decide(admission, state, policy, mode, now);
+    if decision.question.is_none() && state.confirmation().is_none() {
+        heed_let_through(admission, state, policy, mode, now, &mut decision);
     }
     decision
+}
+
+/// Decides once more where something was let through that may be in nobody's view yet.
+fn heed_let_through(
+    admission: &Admission<'_>,
+    state: &ClusterState,
+    policy: &Policy,
+    mode: Mode,
+    now: Timestamp,
+    decision: &mut Decision,
+) {
+    let Some(widened) = state.with_let_through(&admission.namespace, now) else { return };
+    let other = decide(admission, &widened, policy, mode, now);
+    if state.was_asked() {
+        *decision = other;
+    } else {
+        decision.question = other.question;
+    }
 }
 
 fn decide(

@@ -333,7 +333,7 @@ impl World {
         let decision = self.decide(old, release);
         let live = self.live();
         let widened = self.cache.with_let_through("shop", at(self.clock));
-        let widened = Oracle::of(&widened, self.clock);
+        let widened = Oracle::of(widened.as_ref().unwrap_or(&self.cache), self.clock);
         let (cached, live) = (Oracle::of(&self.cache, self.clock), Oracle::of(&live, self.clock));
         let allowed = decision.is_allowed();
         match self.promise {
@@ -402,7 +402,7 @@ impl World {
         let first = evaluate(&admission, &self.cache, &policy, Mode::Enforce, now);
         assert!(first.question.is_some() || first.is_allowed(), "asked before it is refused");
         let widened = self.cache.with_let_through("shop", now);
-        let may_refuse = !first.is_allowed() || matches!(widened, std::borrow::Cow::Owned(_));
+        let may_refuse = !first.is_allowed() || widened.is_some();
         assert!(first.question.is_none() || may_refuse, "only where it may be refused");
         if first.question.is_none() {
             return first;
