@@ -38,6 +38,7 @@ mod start;
 pub mod wavegate;
 
 use std::ffi::OsStr;
+use std::fmt::Display;
 use std::fs;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr};
@@ -215,12 +216,20 @@ impl ControlPlane {
 /// # Panics
 /// When it has none within `bound`. `what` completes the sentence "not within ...".
 pub fn eventually<T>(what: &str, bound: Duration, mut probe: impl FnMut() -> Option<T>) -> T {
+    until(bound, || probe().ok_or(what))
+}
+
+/// The same with a probe that says what it saw instead.
+///
+/// # Panics
+/// When it has no value within `bound`.
+fn until<T, E: Display>(bound: Duration, mut probe: impl FnMut() -> Result<T, E>) -> T {
     let deadline = Instant::now() + bound;
     loop {
-        if let Some(value) = probe() {
-            return value;
+        match probe() {
+            Ok(value) => return value,
+            Err(seen) => assert!(Instant::now() < deadline, "not within {bound:?}: {seen}"),
         }
-        assert!(Instant::now() < deadline, "not within {bound:?}: {what}");
         thread::sleep(Duration::from_millis(50));
     }
 }

@@ -6,14 +6,13 @@ use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
-use super::{ControlPlane, Server, chart, eventually};
+use super::{ControlPlane, Server, chart, eventually, until};
 
 /// What wavegate needs of a cluster before it starts, by the chart's templates.
 const INSTALLATION: [&str; 5] = ["crds", "serviceaccount", "rbac", "guards", "certificates"];
@@ -210,15 +209,11 @@ impl Wavegate {
     /// # Panics
     /// When they are not within ten seconds, with those that are logged.
     pub fn until_decided(&self, namespace: &str, name: &str, as_wanted: impl Fn(&[Value]) -> bool) {
-        let deadline = Instant::now() + Duration::from_secs(10);
-        loop {
+        until(Duration::from_secs(10), || {
             let decisions = self.decisions(namespace, name);
-            if as_wanted(&decisions) {
-                return;
-            }
-            assert!(Instant::now() < deadline, "{name} in {namespace}: {decisions:#?}");
-            thread::sleep(Duration::from_millis(50));
-        }
+            let wanted = as_wanted(&decisions).then_some(());
+            wanted.ok_or_else(|| format!("{name} in {namespace}: {decisions:#?}"))
+        });
     }
 
     /// The process.
