@@ -75,8 +75,7 @@ pub fn plan(job: &Job<'_>, policy: &Policy, deadline: Option<i64>) -> Injection 
             "its database is the pod itself, where nothing listens before it runs",
         );
     }
-    let timeout = container::timeout(job, deadline, &policy.waiter);
-    let container = container::build(job, name, source, &policy.waiter, timeout);
+    let container = container::build(job, name, source, &policy.waiter, deadline);
     Injection::Add { container, name, index }
 }
 

@@ -15,9 +15,10 @@ pub(super) fn build(
     name: &str,
     source: Source<'_>,
     waiter: &Waiter,
-    timeout: u64,
+    deadline: Option<i64>,
 ) -> Value {
     let form = waiter.form();
+    let timeout = timeout(job, deadline, waiter);
     let resources = json!({"cpu": waiter.cpu, "memory": waiter.memory});
     let mut container = Map::from_iter([
         ("name".to_owned(), json!(name)),
@@ -35,7 +36,7 @@ pub(super) fn build(
 }
 
 /// Seconds to wait: what the policy says, and at most half of the Job's deadline, be it filled in, or of its pod's.
-pub(super) fn timeout(job: &Job<'_>, filled_in: Option<i64>, waiter: &Waiter) -> u64 {
+fn timeout(job: &Job<'_>, filled_in: Option<i64>, waiter: &Waiter) -> u64 {
     let wanted = waiter.timeout.as_secs();
     let own = job.manifest.spec.active_deadline_seconds;
     let deadlines = [own, filled_in, job.pod().active_deadline_seconds];
