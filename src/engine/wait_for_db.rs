@@ -88,7 +88,7 @@ pub fn is_sure(job: &Job<'_>, policy: &Policy) -> bool {
         return true;
     }
     let Some((_, migration)) = job.migration_container() else { return false };
-    let variables = migration.variables();
+    let variables = variables(migration);
     let written = |name: &str| {
         let mut named = variables.iter().filter(|variable| variable.name.as_str() == name);
         named.find(|variable| literal(variable).is_none_or(|value| !value.trim().is_empty()))
@@ -103,6 +103,16 @@ pub fn is_sure(job: &Job<'_>, policy: &Policy) -> bool {
             matches!(discover(value), Discovery::Found(..))
         }
     }
+}
+
+/// The migration's variables that the waiter can have as well: the file behind a `fileKeyRef` is written by an init
+/// container that runs after it.
+fn variables<'c>(migration: &'c Container<'_>) -> Vec<EnvVar<'c>> {
+    let mut variables = migration.variables();
+    variables.retain(|variable| {
+        !variable.value_from.is_some_and(|source| source.get().contains("\"fileKeyRef\""))
+    });
+    variables
 }
 
 /// A value that is written in the manifest as it will be.
@@ -152,11 +162,7 @@ impl<'j> Source<'j> {
         if let Some(database) = database {
             return Ok(Self::Named(database));
         }
-        let mut variables = migration.variables();
-        // The file behind such a variable is written by an init container that runs after this one.
-        variables.retain(|variable| {
-            !variable.value_from.is_some_and(|source| source.get().contains("\"fileKeyRef\""))
-        });
+        let variables = variables(migration);
         let written = |name: &str| variables.iter().any(|variable| variable.name.as_str() == name);
         let mut urls: Vec<&str> = URLS.iter().copied().filter(|name| written(name)).collect();
         let mut hosts: Vec<Host> =

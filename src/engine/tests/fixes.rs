@@ -162,9 +162,13 @@ fn retries_stay_where_the_waiter_may_find_nothing() {
         job
     };
     let from_secret = json!([{"secretRef": {"name": "db"}}]);
+    // Written by an init container that runs after the waiter, which does not get it.
+    let from_file = json!({"fileKeyRef": {"volumeName": "v", "path": "env", "key": "url"}});
+    let from_file = json!([{"name": "DATABASE_URL", "valueFrom": from_file}]);
     let variable = |name: &str, value: &str| json!([{"name": name, "value": value}]);
     let cases = [
-        (with(json!([]), from_secret), 6),
+        (with(json!([]), from_secret.clone()), 6),
+        (with(from_file, from_secret), 6),
         (with(variable("DB_HOST", "127.0.0.1"), json!([])), 6),
         (with(variable("DATABASE_URL", "teapot://db:1433"), json!([])), 6),
         (with(variable("DATABASE_URL", "sqlite:///tmp/a.db"), json!([])), 6),
